@@ -1,0 +1,272 @@
+"""Folders saved whole or not at all, with a manifest that tells a changed byte.
+
+It does not know what is inside an artefact.
+"""
+
+import contextlib
+import errno
+import hashlib
+import json
+import logging
+import os
+import re
+import secrets
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from genrec.config import atomic_write_text, fingerprint, to_mapping
+from genrec.errors import ArtifactError
+
+if sys.platform != "win32":
+    import fcntl
+
+__all__ = ["FORMAT_VERSION", "atomic_write_text", "file_sha256", "has_artifact", "open_artifact", "saved_artifact"]
+
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+
+logger = logging.getLogger(__name__)
+
+
+@contextlib.contextmanager
+def saved_artifact(
+    folder: str | Path, *, kind: str, facts: Mapping[str, object] | None = None
+) -> Iterator[Path]:
+    """Fill a temporary folder beside ``folder``, then put it in place in one step.
+
+    On a clean exit every file is hashed into ``manifest.json`` and written through to the disk, and the temporary
+    folder is renamed to ``folder``; an artefact of the same kind that stood there is kept until
+    then and removed afterwards. On an error the temporary folder is removed and nothing changes.
+    A run that is killed leaves the old artefact; what it had begun is cleared by the next save.
+
+    Args:
+        folder: Where the artefact will lie.
+        kind: What it is, e.g. ``"catalog"``; `open_artifact` asks for the same word.
+        facts: Plain values for the manifest. They are read on exit, so a dict may be filled inside the block.
+
+    Yields:
+        The temporary folder, empty.
+
+    Raises:
+        ArtifactError: ``folder`` is a file, or holds files but no artefact of this kind (it would be
+            deleted), or the block wrote a ``manifest.json`` of its own at the top.
+    """
+    folder = Path(os.path.abspath(folder))
+    _recover(folder)
+    _refuse_foreign(folder, kind)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(folder)
+    temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.tmp")
+    temporary.mkdir()
+    lock = _lock(temporary)
+    try:
+        yield temporary
+        _write_manifest(temporary, kind, facts or {})
+        _sync_tree(temporary)
+        _put_in_place(temporary, folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
+def open_artifact(folder: str | Path, *, kind: str, verify: bool = True) -> dict[str, Any]:
+    """Check a saved artefact and return its facts.
+
+    Args:
+        folder: The artefact.
+        kind: The kind it must be.
+        verify: Hash every file and compare. With False only the manifest and the files' presence are checked.
+
+    Raises:
+        ArtifactError: The folder or its manifest is missing, the manifest was altered or is of another kind or
+            format version, or a file is missing or differs from what was saved (the file is named).
+    """
+    folder = Path(folder)
+    _recover(Path(os.path.abspath(folder)))
+    manifest = _read_manifest(folder)
+    if manifest["kind"] != kind:
+        raise ArtifactError(
+            f"{folder} is not a {kind}", received=f"a {manifest['kind']}", remedy=f"give the folder of a {kind}"
+        )
+    for name, expected in manifest["files"].items():
+        path = folder / name
+        if not path.is_file():
+            raise ArtifactError(
+                f"{path} is missing from the {kind}", remedy="copy the whole folder again, or make it anew"
+            )
+        if verify:
+            received = file_sha256(path)
+            if received != expected:
+                raise ArtifactError(
+                    f"{path} is not the file that was saved",
+                    received=f"sha256 {received}, manifest says {expected}",
+                    remedy="copy the whole folder again, or make it anew",
+                )
+    facts: dict[str, Any] = manifest["facts"]
+    return facts
+
+
+def has_artifact(folder: str | Path, kind: str, facts: Mapping[str, object] | None = None) -> bool:
+    """Tell whether a complete artefact of this kind is there, with these facts (other facts may differ).
+
+    Files are not hashed; loading the artefact does that.
+    """
+    try:
+        stored = open_artifact(folder, kind=kind, verify=False)
+    except ArtifactError:
+        return False
+    wanted = to_mapping(facts or {})
+    return all(name in stored and stored[name] == value for name, value in wanted.items())
+
+
+def file_sha256(path: str | Path) -> str:
+    """Give the sha256 (64 hex digits) of a file's bytes."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _write_manifest(folder: Path, kind: str, facts: Mapping[str, object]) -> None:
+    if (folder / MANIFEST).exists():
+        raise ArtifactError(
+            f"the {kind} holds a {MANIFEST} of its own", remedy="save it under another name or in a subfolder"
+        )
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    manifest = {
+        "format_version": FORMAT_VERSION,
+        "kind": kind,
+        "facts": to_mapping(facts),
+        "files": {path.relative_to(folder).as_posix(): file_sha256(path) for path in files},
+    }
+    atomic_write_text(folder / MANIFEST, _manifest_text(manifest | {"digest": fingerprint(manifest)}))
+
+
+def _manifest_text(manifest: Mapping[str, object]) -> str:
+    return json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    path = folder / MANIFEST
+    altered = "copy the whole folder again, or make it anew"
+    if not folder.is_dir():
+        raise ArtifactError(f"there is no folder {folder}", remedy="check the path, or run the stage that makes it")
+    try:
+        text = path.read_bytes().decode("utf-8")
+        manifest = json.loads(text)
+    except OSError as error:
+        raise ArtifactError(
+            f"{path} cannot be read ({error.strerror}), so {folder} is not a saved artefact",
+            remedy="check the path; a copy must carry every file",
+        ) from error
+    except ValueError as error:
+        raise ArtifactError(f"{path} is not valid JSON: {error}", remedy=altered) from error
+    version = manifest.get("format_version") if isinstance(manifest, dict) else None
+    if version != FORMAT_VERSION or isinstance(version, bool):
+        raise ArtifactError(
+            f"{path} has an unknown format version",
+            received=repr(version),
+            remedy=f"this version of genrec reads format {FORMAT_VERSION}; use the one that saved the folder",
+        )
+    content = {name: value for name, value in manifest.items() if name != "digest"}
+    shapes = {"format_version": int, "kind": str, "facts": dict, "files": dict}
+    whole = content.keys() == shapes.keys() and all(isinstance(content[name], shapes[name]) for name in shapes)
+    if not whole or manifest.get("digest") != fingerprint(content) or _manifest_text(manifest) != text:
+        raise ArtifactError(f"{path} is not the manifest that was saved", remedy=altered)
+    for name in content["files"]:
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            raise ArtifactError(f"{path} names a file outside its folder", received=name, remedy=altered)
+    return content
+
+
+def _refuse_foreign(folder: Path, kind: str) -> None:
+    """Refuse to replace what this kind of artefact did not make."""
+    remedy = "choose another folder, or remove this one yourself"
+    if folder.exists() and not folder.is_dir():
+        raise ArtifactError(f"{folder} is a file, so no {kind} can be saved there", remedy=remedy)
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
+    if not (folder / MANIFEST).is_file():
+        raise ArtifactError(f"{folder} holds files but no artefact; they would be lost", remedy=remedy)
+    try:
+        found = json.loads((folder / MANIFEST).read_bytes())["kind"]
+    except (ValueError, KeyError, TypeError):
+        return  # a damaged manifest: replacing the folder is the cure
+    if found != kind:
+        raise ArtifactError(f"{folder} holds a {found}, not a {kind}; it would be lost", remedy=remedy)
+
+
+def _previous(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.previous")
+
+
+def _recover(folder: Path) -> None:
+    """Bring back the old artefact when a run was killed between the two renames of `_put_in_place`."""
+    if not folder.exists() and (_previous(folder) / MANIFEST).is_file():
+        with contextlib.suppress(OSError):
+            os.rename(_previous(folder), folder)
+            logger.warning("%s was being replaced when a run was killed; the old one is back", folder)
+
+
+def _put_in_place(temporary: Path, folder: Path) -> None:
+    previous = _previous(folder)
+    for attempts_left in (2, 1, 0):
+        if folder.exists():
+            shutil.rmtree(previous, ignore_errors=True)
+            os.rename(folder, previous)
+        try:
+            os.rename(temporary, folder)
+            break
+        except OSError as error:
+            # Another process found the gap between the renames and recovered the old folder: go again.
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY) or not attempts_left:
+                _recover(folder)
+                raise
+    _sync(folder.parent)
+    shutil.rmtree(previous, ignore_errors=True)
+
+
+def _lock(folder: Path) -> int | None:
+    """Hold a lock on a folder until the descriptor is closed or the process dies; None if it is taken."""
+    if sys.platform == "win32":
+        return None
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove temporary folders that killed runs left behind; one that is being written is locked."""
+    pattern = re.compile(rf"\.{re.escape(folder.name)}\.[0-9a-f]{{8}}\.tmp")
+    for path in folder.parent.iterdir():
+        if pattern.fullmatch(path.name) and path.is_dir():
+            lock = _lock(path)
+            if lock is not None:
+                shutil.rmtree(path, ignore_errors=True)
+                os.close(lock)
+
+
+def _sync_tree(folder: Path) -> None:
+    for path in [*folder.rglob("*"), folder]:
+        _sync(path)
+
+
+def _sync(path: Path) -> None:
+    """Write a file or a folder through to the disk, as far as the system can."""
+    if sys.platform == "win32":
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        logger.debug("fsync of %s: %s", path, error)
+    finally:
+        os.close(descriptor)

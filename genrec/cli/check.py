@@ -1,0 +1,34 @@
+"""The command `check`: what a recipe will cost, before anything is spent.
+
+Does not know how it is estimated.
+"""
+
+from __future__ import annotations
+
+from genrec import pipeline
+from genrec.cli.arguments import AsJson, Overrides, RecipeArgument
+from genrec.cli.output import json_line, line
+from genrec.recipe import Recipe
+
+
+def check(recipe: RecipeArgument, overrides: Overrides = None, as_json: AsJson = False) -> None:
+    """Read the data, build the model, and print samples, tokens, steps, trained parameters, time and memory."""
+    loaded = Recipe.load(recipe, overrides or [])
+    found = pipeline.check(loaded)
+    if as_json:
+        json_line(found.to_dict())
+        return
+    sizes = " x ".join(str(size) for size in found.codebook_sizes)
+    line(f"recipe              {loaded.name}, output in {loaded.output_dir}")
+    line(f"items               {found.items:,}")
+    line(f"users               {found.users:,}")
+    line(f"interactions        {found.interactions:,} (time: {found.time_kind})")
+    line(f"cases               {found.validation_cases:,} validation, {found.test_cases:,} test")
+    line(f"samples             {found.training_rows:,} rows and {found.targets_per_epoch:,} targets an epoch")
+    line(f"tokens              {found.tokens_per_epoch:,} an epoch")
+    line(f"Semantic IDs        {sizes}, {found.reserved_tokens:,} reserved tokens")
+    line(f"steps               {found.steps:,} at most (batch {loaded.align.batch_size})")
+    line(f"trained parameters  {found.trained_parameters:,}")
+    line(f"time                about {found.training_minutes:.1f} min ({found.seconds_per_step * 1000:.0f} ms a step),")
+    line("                    measured here on a few steps; validations come on top, early stopping may end it before")
+    line(f"memory              about {found.memory_gib:.1f} GiB")

@@ -1,0 +1,44 @@
+"""`genrec`: the commands and how their errors look.
+
+Does not know what a command does; each has a file of its own.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from genrec.cli import check, doctor, quickstart, recipes, recommend, stages
+from genrec.cli.output import setup_logging
+from genrec.errors import GenRecError
+
+app = typer.Typer(
+    name="genrec",
+    help="Generative retrieval and recommendation: Semantic IDs, a language model that names real items, and numbers.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("quickstart")(quickstart.quickstart)
+app.command("check")(check.check)
+app.command("build-ids")(stages.build_ids)
+app.command("align")(stages.align)
+app.command("evaluate")(stages.evaluate)
+app.command("recommend")(recommend.recommend)
+app.command("recipes")(recipes.recipes)
+app.command("doctor")(doctor.doctor)
+
+
+def main() -> None:
+    """Entry point: a known error is printed in its three parts and ends with status 1, without a traceback."""
+    setup_logging()
+    try:
+        app()
+    except GenRecError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

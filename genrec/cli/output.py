@@ -1,0 +1,49 @@
+"""How commands print: plain lines to standard output, progress and messages to standard error.
+
+Does not know what is printed.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from genrec.pipeline import StageResult
+
+
+def setup_logging() -> None:
+    """Messages of genrec at INFO, of everything else at WARNING, on standard error."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("genrec").setLevel(logging.INFO)
+
+
+def line(text: str = "") -> None:
+    """One line on standard output."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def json_line(value: Any) -> None:
+    """A value as JSON on standard output."""
+    line(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def stage_line(result: StageResult) -> None:
+    """What a stage did."""
+    line(f"[{result.stage}] {result.message}")
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """A table, as wide as it needs to be."""
+    grid = Table(title=title, title_justify="left")
+    for column in columns:
+        grid.add_column(column, overflow="fold")
+    for row in rows:
+        grid.add_row(*(str(cell) for cell in row))
+    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160).print(grid)

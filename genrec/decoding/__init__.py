@@ -1,0 +1,17 @@
+"""Constrained search: prompts' token ids and a model in, scored Semantic IDs of real items out.
+
+Does not know a prompt's wording, nor how results are judged.
+"""
+
+from genrec.decoding.beam_search import BeamSearchResult, ConstrainedBeamSearch
+from genrec.decoding.normalization import NORMALIZATIONS, Normalization, candidate_log_probs
+from genrec.decoding.trie_tables import TrieTables
+
+__all__ = [
+    "NORMALIZATIONS",
+    "BeamSearchResult",
+    "ConstrainedBeamSearch",
+    "Normalization",
+    "TrieTables",
+    "candidate_log_probs",
+]

@@ -1,0 +1,143 @@
+"""Retrieval metrics during training: early stopping on what users will see, not on the loss.
+
+Does not know how the ranker under training makes its lists.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from accelerate import PartialState
+from accelerate.utils import broadcast_object_list
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_callback import ExportableState
+
+from genrec.artifacts import open_artifact, saved_artifact
+from genrec.evaluation.evaluator import RetrievalEvaluator
+from genrec.ranking import Ranker
+from genrec.training import WeightAveraging
+
+logger = logging.getLogger(__name__)
+
+BEST_FOLDER = "best"
+
+
+class RetrievalCallback(TrainerCallback, ExportableState):
+    """Evaluates every `every_steps` optimiser steps, keeps the best weights and stops when they get no better.
+
+    The weights evaluated are the averaged ones where the run averages. Every evaluation is followed by a checkpoint, so
+    that a killed run loses at most one interval; what the callback knows travels in the checkpoint.
+
+    Args:
+        evaluator: Over the validation cases.
+        make_ranker: Ranker of the model in training.
+        output_dir: The best weights go to `output_dir/best`.
+        every_steps: Optimiser steps between evaluations.
+        patience: Evaluations without a better value before training stops; 0 = never stop.
+        metric: The metric that decides.
+        averaging: The run's weight averaging, None where there is none.
+    """
+
+    def __init__(
+        self,
+        evaluator: RetrievalEvaluator,
+        make_ranker: Callable[[Any], Ranker],
+        output_dir: str | Path,
+        *,
+        every_steps: int,
+        patience: int = 0,
+        metric: str = "ndcg@10",
+        averaging: WeightAveraging | None = None,
+    ) -> None:
+        self.evaluator = evaluator
+        self.make_ranker = make_ranker
+        self.folder = Path(output_dir) / BEST_FOLDER
+        self.every_steps = every_steps
+        self.patience = patience
+        self.metric = metric
+        self.averaging = averaging
+        self.best_value = -1.0
+        self.best_step = 0
+        self.worse = 0
+        self.last_step = 0
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps of this callback."""
+        keys = ("best_value", "best_step", "worse", "last_step")
+        return {"args": {}, "attributes": {key: getattr(self, key) for key in keys}}
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Takes up what the checkpoint kept; a run that starts anew starts without best weights."""
+        kept = state.stateful_callbacks.get(type(self).__name__)
+        if state.global_step and isinstance(kept, dict):
+            for key, value in kept["attributes"].items():
+                setattr(self, key, value)
+        elif state.is_world_process_zero and self.folder.exists():
+            shutil.rmtree(self.folder)
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Evaluates at every interval."""
+        if state.global_step % self.every_steps == 0:
+            self._evaluate(state, control, kwargs["model"])
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Evaluates what the last interval left."""
+        if state.global_step > self.last_step:
+            self._evaluate(state, control, kwargs["model"])
+
+    def _evaluate(self, state: TrainerState, control: TrainerControl, model: Any) -> None:
+        measured: list[dict[str, float] | None] = [None]
+        if state.is_world_process_zero:
+            with self.averaging.applied() if self.averaging is not None else nullcontext():
+                result = self.evaluator.evaluate(self.make_ranker(model))
+                measured = [dict(result.metrics)]
+                if result.metrics[self.metric] > self.best_value:
+                    self._keep(model, state.global_step, result.metrics[self.metric])
+        if PartialState().num_processes > 1:
+            broadcast_object_list(measured)
+        metrics = measured[0] or {}
+        value = float(metrics[self.metric])
+        if value > self.best_value:
+            self.best_value, self.best_step, self.worse = value, state.global_step, 0
+        else:
+            self.worse += 1
+        self.last_step = state.global_step
+        row = {f"validation_{name}": float(metrics[name]) for name in metrics}
+        state.log_history.append({"step": state.global_step, **row})
+        logger.info(
+            "step %d: validation %s %.4f (best %.4f at step %d)",
+            state.global_step,
+            self.metric,
+            value,
+            self.best_value,
+            self.best_step,
+        )
+        control.should_save = True
+        if self.patience and self.worse >= self.patience:
+            logger.info("no better %s for %d evaluations: training stops", self.metric, self.worse)
+            control.should_training_stop = True
+
+    def _keep(self, model: Any, step: int, value: float) -> None:
+        facts = {"step": step, self.metric: float(value)}
+        with saved_artifact(self.folder, kind="best_weights", facts=facts) as temporary:
+            model.save_pretrained(temporary)
+
+    def best_weights(self) -> Path:
+        """Folder of the best weights, checked.
+
+        Raises:
+            ArtifactError: Training ended before a first evaluation, or the folder was damaged.
+        """
+        open_artifact(self.folder, kind="best_weights")
+        return self.folder

@@ -1,0 +1,23 @@
+"""One function per stage: a recipe in, an artefact on disk out.
+
+Does not know argument parsing or printing.
+"""
+
+from genrec.pipeline.alignment import align
+from genrec.pipeline.estimate import Estimate, check
+from genrec.pipeline.evaluation import evaluate, example_history
+from genrec.pipeline.inputs import Inputs, load_inputs
+from genrec.pipeline.semantic_ids import build_ids
+from genrec.pipeline.stage import StageResult
+
+__all__ = [
+    "Estimate",
+    "Inputs",
+    "StageResult",
+    "align",
+    "build_ids",
+    "check",
+    "evaluate",
+    "example_history",
+    "load_inputs",
+]

@@ -1,0 +1,110 @@
+"""Stage `build-ids`: item texts or vectors to a catalog of unique Semantic IDs.
+
+Does not know users' histories or models.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from genrec.artifacts import file_sha256, has_artifact, saved_artifact
+from genrec.catalog import Catalog
+from genrec.config import fingerprint
+from genrec.data import ItemTable
+from genrec.embeddings import EmbeddingTable, ItemEncoder, LsaItemEncoder, TextItemEncoder, cached_embeddings
+from genrec.errors import ConfigError
+from genrec.pipeline.inputs import Inputs, load_inputs
+from genrec.pipeline.stage import StageResult, write_resolved
+from genrec.recipe import EmbeddingsSection, Recipe
+from genrec.semantic_ids import ItemTokenizer, definition_path
+
+KIND = "semantic_ids"
+
+
+def build_encoder(section: EmbeddingsSection, seed: int) -> ItemEncoder | None:
+    """The content encoder a recipe asks for; None when vectors are read from a file."""
+    if section.encoder == "lsa":
+        return LsaItemEncoder(fields=section.fields, dim=section.dim, seed=seed)
+    if section.encoder == "text":
+        return TextItemEncoder(
+            section.model, fields=section.fields, batch_size=section.batch_size, max_length=section.max_length
+        )
+    return None
+
+
+def content_vectors(recipe: Recipe, items: ItemTable) -> EmbeddingTable:
+    """Content vectors of all items: read from the user's file, from the cache, or encoded now."""
+    section = recipe.embeddings
+    encoder = build_encoder(section, recipe.seed)
+    if encoder is not None:
+        return cached_embeddings(encoder, items, recipe.output_dir / "embeddings")
+    if section.vectors is None or section.vector_ids is None:
+        raise ConfigError("the recipe names no vectors", remedy="set embeddings.vectors and embeddings.vector_ids")
+    table = EmbeddingTable.from_files(section.vectors, section.vector_ids)
+    return EmbeddingTable(items.canonical_ids, table.vectors_for(items.canonical_ids))
+
+
+def ids_fingerprint(recipe: Recipe, items: ItemTable) -> str:
+    """Digest of everything the IDs depend on."""
+    section = recipe.item_tokenizer
+    if section.index is not None:
+        return fingerprint([items.fingerprint(), file_sha256(section.index)])
+    vectors = recipe.embeddings.vectors
+    return fingerprint(
+        [
+            items.fingerprint(),
+            recipe.embeddings,
+            file_sha256(vectors) if vectors is not None else None,
+            definition_path(section.definition).read_text(encoding="utf-8"),
+            recipe.seed,
+        ]
+    )
+
+
+def ids_folder(recipe: Recipe) -> Path:
+    """Where the stage writes."""
+    return recipe.output_dir / "ids"
+
+
+def build_ids(recipe: Recipe, inputs: Inputs | None = None) -> StageResult:
+    """Makes (or reads) the Semantic IDs of all items.
+
+    Writes `output_dir/ids`: the catalog, the item tokenizer, `index.json` (item -> tokens) and `diagnostics.json`.
+    """
+    items = (inputs or load_inputs(recipe)).items
+    folder = ids_folder(recipe)
+    facts = {"inputs": ids_fingerprint(recipe, items)}
+    if has_artifact(folder, kind=KIND, facts=facts):
+        return StageResult("build-ids", folder, True, f"skipped, the same IDs are in {folder}")
+    write_resolved(recipe, "build-ids")
+    item_tokenizer = None
+    if recipe.item_tokenizer.index is not None:
+        catalog = Catalog.from_index(recipe.item_tokenizer.index, items)
+    else:
+        vectors = content_vectors(recipe, items)
+        item_tokenizer = ItemTokenizer.from_definition(
+            recipe.item_tokenizer.definition, encoder=build_encoder(recipe.embeddings, recipe.seed), seed=recipe.seed
+        ).fit(items, embeddings=vectors)
+        catalog = Catalog.build(item_tokenizer, items, embeddings=vectors)
+    diagnostics = catalog.diagnostics()
+    with saved_artifact(folder, kind=KIND, facts=facts) as temporary:
+        catalog.save(temporary / "catalog")
+        if item_tokenizer is not None:
+            item_tokenizer.save(temporary / "item_tokenizer")
+        index = {item: list(catalog.tokens(item)) for item in catalog.item_ids}
+        (temporary / "index.json").write_text(json.dumps(index, ensure_ascii=False), encoding="utf-8")
+        (temporary / "diagnostics.json").write_text(json.dumps(diagnostics.to_dict(), indent=2), encoding="utf-8")
+        (temporary / "diagnostics.md").write_text(diagnostics.to_markdown(), encoding="utf-8")
+    return StageResult("build-ids", folder, False, f"{len(catalog)} items have an ID of their own in {folder}")
+
+
+def load_catalog(recipe: Recipe) -> Catalog:
+    """The catalog the stage wrote."""
+    return Catalog.load(ids_folder(recipe) / "catalog")
+
+
+def load_item_tokenizer(recipe: Recipe) -> ItemTokenizer | None:
+    """The item tokenizer the stage wrote; None when the IDs were read from a file."""
+    folder = ids_folder(recipe) / "item_tokenizer"
+    return ItemTokenizer.load(folder) if folder.exists() else None

@@ -1,0 +1,117 @@
+"""A bundle on disk: everything a recommender needs, in one folder under one manifest.
+
+Does not know how recommendations are made.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from genrec.artifacts import open_artifact, saved_artifact
+from genrec.catalog import Catalog
+from genrec.config import build, read_yaml, to_mapping, write_yaml
+from genrec.data import ItemTable
+from genrec.errors import ArtifactError
+from genrec.semantic_ids import ItemTokenizer
+from genrec.vocabulary import SemanticIdVocabulary
+
+KIND = "bundle"
+
+
+@dataclass(frozen=True)
+class BundleSettings:
+    """How the model of a bundle was trained and is to be decoded.
+
+    Attributes:
+        normalize: The normaliser of the loss, and so of decoding.
+        max_history: Items of a history that count.
+        num_beams: Prefixes kept a step.
+        popular_items: The training log's most used items, best first: the answer to an empty history.
+    """
+
+    normalize: str = "allowed"
+    max_history: int = 20
+    num_beams: int = 20
+    popular_items: tuple[str, ...] = ()
+
+
+def write_bundle(
+    folder: Path,
+    *,
+    model: PreTrainedModel,
+    text_tokenizer: PreTrainedTokenizerBase,
+    vocabulary: SemanticIdVocabulary,
+    catalog: Catalog,
+    items: ItemTable,
+    settings: BundleSettings,
+    item_tokenizer: ItemTokenizer | None,
+    recipe: dict[str, Any],
+    metrics: dict[str, Any],
+) -> None:
+    """Writes all parts into a temporary folder and renames it into place."""
+    facts = {
+        "catalog": catalog.fingerprint(),
+        "vocabulary": vocabulary.fingerprint(),
+        "items": items.fingerprint(),
+        "model_rows": int(model.get_input_embeddings().weight.shape[0]),
+        "item_tokenizer": item_tokenizer is not None,
+    }
+    with saved_artifact(folder, kind=KIND, facts=facts) as temporary:
+        model.save_pretrained(temporary / "model")
+        text_tokenizer.save_pretrained(temporary / "text_tokenizer")
+        vocabulary.save(temporary)
+        catalog.save(temporary / "catalog")
+        if item_tokenizer is not None:
+            item_tokenizer.save(temporary / "item_tokenizer")
+        items.write(temporary / "items.jsonl.gz")
+        write_yaml(temporary / "settings.yaml", to_mapping(settings))
+        write_yaml(temporary / "recipe.yaml", recipe)
+        (temporary / "metrics.json").write_text(json.dumps(metrics, indent=2), encoding="utf-8")
+
+
+def read_bundle(folder: Path) -> dict[str, Any]:
+    """All parts of a bundle, each checked against the manifest and against each other.
+
+    Raises:
+        ArtifactError: A missing or changed file, another kind of folder, or parts that do not fit each other.
+    """
+    facts = open_artifact(folder, kind=KIND)
+    text_tokenizer = AutoTokenizer.from_pretrained(folder / "text_tokenizer")
+    model = AutoModelForCausalLM.from_pretrained(folder / "model")
+    vocabulary = SemanticIdVocabulary.load(folder)
+    catalog = Catalog.load(folder / "catalog")
+    items = ItemTable.read(folder / "items.jsonl.gz")
+    found = {
+        "catalog": catalog.fingerprint(),
+        "vocabulary": vocabulary.fingerprint(),
+        "items": items.fingerprint(),
+        "model_rows": int(model.get_input_embeddings().weight.shape[0]),
+    }
+    in_tokenizer = SemanticIdVocabulary.from_text_tokenizer(
+        text_tokenizer, vocabulary.spec, len(vocabulary.user_token_ids)
+    )
+    wrong = [name for name, value in found.items() if facts.get(name) != value]
+    if in_tokenizer.fingerprint() != found["vocabulary"]:
+        wrong.append("text_tokenizer")
+    if wrong:
+        raise ArtifactError(
+            "the parts of the bundle do not belong together",
+            received=f"{', '.join(wrong)} differ from the manifest of {folder}",
+            remedy="save the recommender again with save_pretrained",
+        )
+    return {
+        "model": model.eval(),
+        "text_tokenizer": text_tokenizer,
+        "vocabulary": vocabulary,
+        "catalog": catalog,
+        "items": items,
+        "settings": build(BundleSettings, read_yaml(folder / "settings.yaml"), source=str(folder / "settings.yaml")),
+        "item_tokenizer": ItemTokenizer.load(folder / "item_tokenizer") if facts.get("item_tokenizer") else None,
+        "recipe": read_yaml(folder / "recipe.yaml"),
+        "metrics": json.loads((folder / "metrics.json").read_text(encoding="utf-8")),
+    }

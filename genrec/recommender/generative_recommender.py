@@ -1,0 +1,187 @@
+"""`GenerativeRecommender`: the Python API over one saved bundle.
+
+Does not know training or HTTP. User ids and histories never enter a bundle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from genrec.catalog import Catalog
+from genrec.data import ItemTable
+from genrec.decoding import Normalization
+from genrec.errors import DataError, DecodingError
+from genrec.recommender.bundle import BundleSettings, read_bundle, write_bundle
+from genrec.recommender.generative_ranker import GenerativeRanker
+from genrec.semantic_ids import ItemTokenizer
+from genrec.tasks import PromptBuilder
+from genrec.vocabulary import SemanticIdVocabulary
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """One recommended item.
+
+    Attributes:
+        item_id: Its id in the item table.
+        score: Summed log-probability in nats of its Semantic ID (for the answer to an empty history: minus its rank).
+        semantic_id: Its tokens, such as ("<a_12>", "<b_201>", "<c_7>").
+        title: Its title, "" where the item table has none.
+    """
+
+    item_id: str
+    score: float
+    semantic_id: tuple[str, ...]
+    title: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+
+class GenerativeRecommender:
+    """Recommends real items of a catalog after a history of item ids.
+
+    Args:
+        model: The tuned language model.
+        text_tokenizer: Its text tokenizer, extended by the vocabulary.
+        vocabulary: Codes to token ids.
+        catalog: Items and their Semantic IDs.
+        items: Titles and the other columns.
+        settings: How the model was trained and is to be decoded.
+        item_tokenizer: Gives new items their IDs; None when the IDs were read from a file.
+        recipe: The resolved recipe of the run, kept in the bundle.
+        metrics: The run's results, kept in the bundle.
+
+    Raises:
+        DataError: A catalog item without a row in `items`.
+        DecodingError: The catalog does not fit the vocabulary.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        text_tokenizer: PreTrainedTokenizerBase,
+        vocabulary: SemanticIdVocabulary,
+        catalog: Catalog,
+        items: ItemTable,
+        *,
+        settings: BundleSettings | None = None,
+        item_tokenizer: ItemTokenizer | None = None,
+        recipe: dict[str, Any] | None = None,
+        metrics: dict[str, Any] | None = None,
+    ) -> None:
+        missing = [item for item in catalog.item_ids if item not in items]
+        if missing:
+            raise DataError(
+                "the catalog names items that the item table does not have",
+                received=f"{len(missing)} of {len(catalog)}, the first is {missing[0]!r}",
+                remedy="pass the item table the catalog was built from",
+            )
+        self.model = model
+        self.text_tokenizer = text_tokenizer
+        self.vocabulary = vocabulary
+        self.catalog = catalog
+        self.items = items
+        self.settings = settings or BundleSettings()
+        self.item_tokenizer = item_tokenizer
+        self.recipe = recipe or {}
+        self.metrics = metrics or {}
+        start = text_tokenizer.bos_token_id
+        start = text_tokenizer.eos_token_id if start is None else start
+        self.ranker = GenerativeRanker(
+            model,
+            PromptBuilder(
+                vocabulary,
+                bos_token_id=cast(int, start),
+                pad_token_id=cast(int, text_tokenizer.pad_token_id),
+                max_history=self.settings.max_history,
+            ),
+            catalog,
+            normalize=cast(Normalization, self.settings.normalize),
+            num_beams=self.settings.num_beams,
+            popular_items=self.settings.popular_items,
+        )
+
+    def recommend(
+        self,
+        history: Sequence[str],
+        k: int = 10,
+        *,
+        exclude_history: bool = True,
+        unknown: Literal["error", "skip"] = "error",
+    ) -> list[Recommendation]:
+        """The k best next items.
+
+        Args:
+            history: Item ids, oldest first; the newest `settings.max_history` count. An empty history is answered with
+                the training log's most used items. A repeated item counts each time it stands there.
+            k: Items wanted, at least 1.
+            exclude_history: Leave out what the history holds already.
+            unknown: What to do about an id that is not in the catalog: raise, or leave it out.
+
+        Returns:
+            At most k recommendations, best first, no item twice; fewer only when the catalog has no more.
+
+        Raises:
+            DataError: An unknown item id with `unknown="error"`, or a text in place of a list.
+            DecodingError: k below 1.
+        """
+        if isinstance(history, str):
+            raise DataError(
+                "a history is a list of item ids", received=repr(history), remedy=f"pass [{history!r}]"
+            )
+        if k < 1:
+            raise DecodingError("asked for no item", received=f"k={k}", remedy="ask for k >= 1")
+        if unknown not in ("error", "skip"):
+            raise DataError("unknown policy for unknown items", received=repr(unknown), remedy="use 'error' or 'skip'")
+        strangers = [item for item in history if item not in self.catalog]
+        if strangers and unknown == "error":
+            raise DataError(
+                "the history names items that are not in the catalog",
+                received=", ".join(map(repr, strangers[:5])),
+                remedy='leave them out, or pass unknown="skip"',
+            )
+        excluded = set(history) if exclude_history else set()
+        wanted = min(k + len(excluded), len(self.catalog))
+        items, scores = self.ranker.rank([list(history)], wanted)
+        found = [
+            Recommendation(item, float(score), self.catalog.tokens(item), self.items.title(item))
+            for item, score in zip(items[0], scores[0], strict=True)
+            if item and item not in excluded
+        ]
+        return found[:k]
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Writes one bundle: weights, text tokenizer, vocabulary, item tokenizer, catalog, items, recipe, metrics.
+
+        The folder appears whole or not at all; its manifest holds a sha256 of every file.
+        """
+        write_bundle(
+            Path(folder),
+            model=self.model,
+            text_tokenizer=self.text_tokenizer,
+            vocabulary=self.vocabulary,
+            catalog=self.catalog,
+            items=self.items,
+            settings=self.settings,
+            item_tokenizer=self.item_tokenizer,
+            recipe=self.recipe,
+            metrics=self.metrics,
+        )
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, *, device: str = "cpu") -> GenerativeRecommender:
+        """Reads a bundle back.
+
+        Raises:
+            ArtifactError: A missing or changed file, another kind of folder, or parts that do not fit each other.
+        """
+        parts = read_bundle(Path(folder))
+        parts["model"].to(device)
+        return cls(**parts)

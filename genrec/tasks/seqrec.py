@@ -1,0 +1,71 @@
+"""`seqrec`: past items' Semantic IDs in, the next item's Semantic ID out, packed one pass per user.
+
+Does not know token ids or models. LC-Rec (arXiv 2311.09049, section 3.2) makes a sample of every prefix; in the packed
+form a causal model learns all prefixes of a user in one pass, at the cost of the longest one.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from genrec.catalog import Catalog
+from genrec.data import InteractionLog
+from genrec.errors import DataError
+from genrec.tasks.prompts import PromptBuilder
+
+
+class SeqRec:
+    """One row per user with two or more interactions.
+
+    A user with more than `max_history + 1` interactions gives another random window of that length each epoch, so
+    that all of a long history is learned in time.
+
+    Args:
+        codes: int32 `[catalog, L]`, Semantic ID of each catalog row.
+        rows: int32 `[interactions]`, catalog rows in time order, user after user.
+        offsets: int64 `[users + 1]`, where each user's interactions start.
+        max_history: Longest history a target is predicted from.
+    """
+
+    name = "seqrec"
+
+    def __init__(self, codes: np.ndarray, rows: np.ndarray, offsets: np.ndarray, *, max_history: int = 20) -> None:
+        lengths = np.diff(offsets)
+        self.codes = codes
+        self.rows = rows
+        self.starts = offsets[:-1][lengths >= 2]
+        self.lengths = lengths[lengths >= 2]
+        self.max_history = max_history
+        if len(self.starts) == 0:
+            raise DataError(
+                "no user has a next item to learn from",
+                received=f"{len(lengths)} users, all with fewer than 2 interactions",
+                remedy="train on a log with longer histories",
+            )
+
+    @classmethod
+    def from_log(cls, catalog: Catalog, log: InteractionLog, *, max_history: int = 20) -> SeqRec:
+        """Rows of a training log; every item of the log must be in the catalog."""
+        histories = log.histories()
+        of_item = np.asarray(catalog.rows(histories.item_ids), dtype=np.int32)
+        return cls(catalog.codes, of_item[histories.items], histories.offsets, max_history=max_history)
+
+    def __len__(self) -> int:
+        """Number of rows an epoch."""
+        return len(self.starts)
+
+    @property
+    def num_targets(self) -> int:
+        """Items predicted in one epoch."""
+        return int(np.minimum(self.lengths - 1, self.max_history).sum())
+
+    def window(self, index: int, rng: np.random.Generator) -> np.ndarray:
+        """Catalog rows of user `index`, int32 `[<= max_history + 1]`, oldest first."""
+        start, length = int(self.starts[index]), int(self.lengths[index])
+        kept = min(length, self.max_history + 1)
+        first = start + (int(rng.integers(length - kept + 1)) if length > kept else 0)
+        return self.rows[first : first + kept]
+
+    def row(self, index: int, rng: np.random.Generator, builder: PromptBuilder) -> tuple[np.ndarray, np.ndarray]:
+        """Token ids and labels of row `index`; `rng` decides the window of a long history."""
+        return builder.next_items(self.codes[self.window(index, rng)])

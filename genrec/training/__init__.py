@@ -1,0 +1,20 @@
+"""Alignment training: a thin layer over trl's supervised fine-tuning.
+
+Does not know metrics or rankers: evaluation reaches training as a callback.
+"""
+
+from genrec.training.averaging import WeightAveraging
+from genrec.training.checkpoints import newest_complete_checkpoint
+from genrec.training.config import AlignmentConfig
+from genrec.training.loss import SemanticIdLoss
+from genrec.training.loss_curve import LossCurve
+from genrec.training.trainer import AlignmentTrainer
+
+__all__ = [
+    "AlignmentConfig",
+    "AlignmentTrainer",
+    "LossCurve",
+    "SemanticIdLoss",
+    "WeightAveraging",
+    "newest_complete_checkpoint",
+]

@@ -1,0 +1,66 @@
+"""Training arguments: trl's `SFTConfig` with our defaults and a handful of fields of our own.
+
+Does not know recipes or models.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from trl import SFTConfig
+
+from genrec.decoding import NORMALIZATIONS
+from genrec.errors import TrainingError
+
+
+@dataclass
+class AlignmentConfig(SFTConfig):
+    """Everything trl's `SFTConfig` takes, plus the fields below; defaults suit a small model on any machine.
+
+    Args:
+        normalize: Which tokens share the softmax of a Semantic-ID token in the loss: `allowed` (the trie's children of
+            the true prefix, as constrained decoding sees them), `level` (the position's tokens), `full` (everything).
+        max_history: Items of a history that a target is predicted from.
+        ema_decay: Decay of the exponential moving average of the weights; 0 turns averaging off.
+        residual_dropout: Dropout on the embeddings and on every block's two residual branches, which a Qwen3-shaped
+            model has none of; for models trained from scratch.
+        embedding_weight_decay: Weight decay of the embedding matrix; None = `weight_decay`.
+
+    Raises:
+        TrainingError: An unknown normaliser, or a rate outside [0, 1).
+    """
+
+    normalize: str = field(default="allowed", metadata={"help": "softmax of an ID token: allowed, level or full"})
+    max_history: int = field(default=20, metadata={"help": "items of a history that a target is predicted from"})
+    ema_decay: float = field(default=0.0, metadata={"help": "decay of the weights' moving average, 0 = off"})
+    residual_dropout: float = field(default=0.0, metadata={"help": "dropout on embeddings and residual branches"})
+    embedding_weight_decay: float | None = field(
+        default=None, metadata={"help": "weight decay of the embedding matrix, None = weight_decay"}
+    )
+
+    bf16: bool | None = False
+    gradient_checkpointing: bool = False
+    max_length: int | None = None
+    remove_unused_columns: bool = False
+    dataloader_drop_last: bool = True
+    save_strategy: str = "no"
+    report_to: Any = "none"
+    logging_steps: float = 20
+    restore_callback_states_from_checkpoint: bool = True
+
+    def __post_init__(self) -> None:
+        """Checks our fields, then lets trl check its own."""
+        if self.normalize not in NORMALIZATIONS:
+            raise TrainingError(
+                "unknown normaliser of the loss",
+                received=repr(self.normalize),
+                remedy=f"use one of {', '.join(NORMALIZATIONS)}",
+            )
+        for name in ("ema_decay", "residual_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise TrainingError(
+                    f"{name} is outside [0, 1)", received=getattr(self, name), remedy="use a share below 1"
+                )
+        self.dataset_kwargs = {**(self.dataset_kwargs or {}), "skip_prepare_dataset": True}
+        super().__post_init__()

@@ -1,0 +1,197 @@
+"""The trainer: trl's `SFTTrainer` fed by a task mixture, with the Semantic-ID loss, averaging and exact resume.
+
+Does not know metrics: what is measured during training arrives as a callback.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from datasets import Dataset
+from torch import Tensor, nn
+from transformers import (
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+from trl import SFTTrainer
+
+from genrec.catalog import CatalogTrie
+from genrec.decoding import Normalization
+from genrec.errors import TrainingError
+from genrec.tasks import PromptBuilder, TaskMixture, TokenRows
+from genrec.training.averaging import WeightAveraging
+from genrec.training.checkpoints import mark_complete, newest_complete_checkpoint, remove_incomplete_checkpoints
+from genrec.training.config import AlignmentConfig
+from genrec.training.loss import SemanticIdLoss
+from genrec.training.loss_curve import LossCurve
+from genrec.training.residual_dropout import add_residual_dropout
+from genrec.vocabulary import SemanticIdVocabulary
+
+logger = logging.getLogger(__name__)
+
+
+class AlignmentTrainer(SFTTrainer):
+    """Trains a language model on a task mixture over Semantic IDs.
+
+    Args:
+        model: The language model, its rows already extended by the vocabulary.
+        text_tokenizer: The extended text tokenizer.
+        vocabulary: Codes to token ids.
+        trie: The catalog's trie, which the `allowed` normaliser needs.
+        train_dataset: The tasks' rows.
+        args: Training arguments.
+        callbacks: More callbacks, such as the evaluation room's `RetrievalCallback`.
+
+    Raises:
+        TrainingError: Fewer rows than one batch over all processes.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: PreTrainedModel,
+        text_tokenizer: PreTrainedTokenizerBase,
+        vocabulary: SemanticIdVocabulary,
+        trie: CatalogTrie,
+        train_dataset: TaskMixture,
+        args: AlignmentConfig,
+        callbacks: Sequence[TrainerCallback] = (),
+    ) -> None:
+        batch = args.per_device_train_batch_size * args.world_size
+        if len(train_dataset) < batch:
+            raise TrainingError(
+                "there are fewer training rows than one batch needs",
+                received=f"{len(train_dataset)} rows for {batch} a step over {args.world_size} process(es)",
+                remedy=f"set the batch size to at most {len(train_dataset)}",
+            )
+        builder = PromptBuilder(
+            vocabulary,
+            bos_token_id=_start_token(text_tokenizer),
+            pad_token_id=int(cast(int, text_tokenizer.pad_token_id)),
+            max_history=args.max_history,
+        )
+        rows = TokenRows(train_dataset, builder)
+        super().__init__(
+            model=model,
+            args=args,
+            train_dataset=Dataset.from_list([rows[0]]),  # trl insists on this class; the rows themselves follow
+            processing_class=text_tokenizer,
+        )
+        self.train_dataset = rows  # type: ignore[assignment]
+        self.prompt_builder = builder
+        self.semantic_id_loss = SemanticIdLoss(
+            trie, vocabulary, cast(Normalization, args.normalize), self.args.device
+        )
+        self.averaging = WeightAveraging(model, args.ema_decay) if args.ema_decay else None
+        self.add_callback(_EpochRows(rows))
+        if self.averaging is not None:
+            self.add_callback(self.averaging)  # before any callback that evaluates
+        for callback in callbacks:
+            self.add_callback(callback)
+        self.add_callback(LossCurve(args.output_dir))
+
+    def train(self, resume_from_checkpoint: Any = None, **kwargs: Any) -> Any:
+        """Trains, from the newest complete checkpoint of the output folder where there is one.
+
+        Args:
+            resume_from_checkpoint: A checkpoint folder, None for the newest complete one, False to start anew.
+            kwargs: Passed on to transformers' `Trainer.train`.
+        """
+        args = cast(AlignmentConfig, self.args)
+        if self.is_world_process_zero():
+            for folder in remove_incomplete_checkpoints(args.output_dir):
+                logger.warning("removed the half-written checkpoint %s", folder)
+        self.accelerator.wait_for_everyone()
+        if resume_from_checkpoint is None:
+            resume_from_checkpoint = newest_complete_checkpoint(args.output_dir)
+        if resume_from_checkpoint:
+            logger.info("resuming from %s", resume_from_checkpoint)
+            if self.averaging is not None:
+                self.averaging.load(Path(resume_from_checkpoint))
+        logger.info("training in %d process(es) on %s", args.world_size, args.device)
+        handles = add_residual_dropout(self.model, args.residual_dropout) if args.residual_dropout else []
+        try:
+            resume = str(resume_from_checkpoint) if resume_from_checkpoint else None
+            return super().train(resume_from_checkpoint=resume, **kwargs)
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Any:
+        """Mean loss a labelled token of the whole step's batch, in nats; trl's version is replaced as a whole."""
+        out = model(
+            input_ids=inputs["input_ids"],
+            attention_mask=inputs["attention_mask"],
+            output_hidden_states=True,
+            use_cache=False,
+            logits_to_keep=1,
+        )
+        head = self.accelerator.unwrap_model(model).get_output_embeddings()
+        labels = inputs["labels"]
+        bias = getattr(head, "bias", None)
+        total = self.semantic_id_loss(out.hidden_states[-1], head.weight, bias, inputs["input_ids"], labels)
+        if num_items_in_batch is None:
+            loss = total / (labels[:, 1:] != -100).sum().clamp(min=1)
+        else:
+            # the count is over all processes while gradients are averaged over them
+            loss = total * self.accelerator.num_processes / num_items_in_batch
+        return (loss, out) if return_outputs else loss
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """AdamW with its own weight decay for the embedding matrix where one is asked for."""
+        optimizer = super().create_optimizer(model)
+        decay = cast(AlignmentConfig, self.args).embedding_weight_decay
+        if decay is not None:
+            embedding = self.accelerator.unwrap_model(self.model).get_input_embeddings().weight
+            groups = [g for g in optimizer.param_groups if any(p is embedding for p in g["params"])]
+            for group in groups:
+                group["params"] = [p for p in group["params"] if p is not embedding]
+                optimizer.add_param_group({**group, "params": [embedding], "weight_decay": decay})
+        return optimizer
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        super()._save_checkpoint(model, trial)
+        folder = Path(self._get_output_dir(trial=trial)) / f"checkpoint-{self.state.global_step}"
+        self.accelerator.wait_for_everyone()
+        if self.is_world_process_zero():
+            if self.averaging is not None:
+                self.averaging.save(folder)
+            mark_complete(folder)
+
+
+class _EpochRows(TrainerCallback):
+    """Tells the rows which epoch begins."""
+
+    def __init__(self, rows: TokenRows) -> None:
+        self.rows = rows
+
+    def on_epoch_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self.rows.set_epoch(int(state.epoch or 0))
+
+
+def _start_token(text_tokenizer: PreTrainedTokenizerBase) -> int:
+    """The start token, or the end token for models that have no start token (Qwen's)."""
+    token = text_tokenizer.bos_token_id if text_tokenizer.bos_token_id is not None else text_tokenizer.eos_token_id
+    if token is None or text_tokenizer.pad_token_id is None:
+        raise TrainingError(
+            "the text tokenizer lacks a start or a padding token",
+            received=f"bos {text_tokenizer.bos_token_id}, pad {text_tokenizer.pad_token_id}",
+            remedy="set text_tokenizer.pad_token and text_tokenizer.bos_token",
+        )
+    return int(token)

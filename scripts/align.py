@@ -1,0 +1,39 @@
+"""Launch target of `accelerate launch`: trains a recipe in as many processes as the launcher starts.
+
+accelerate launch --config_file recipes/accelerate/cpu2.yaml scripts/align.py quickstart [KEY=VALUE ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+
+from accelerate import PartialState
+
+from genrec import GenRecError
+from genrec.pipeline import align
+from genrec.recipe import Recipe
+
+
+def main() -> int:
+    """Parses the command line, trains, and reports from the first process."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipe", help="shipped recipe's name, recipe folder or recipe file")
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="such as align.max_steps=8")
+    arguments = parser.parse_args()
+    state = PartialState()
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("genrec").setLevel(logging.INFO if state.is_main_process else logging.ERROR)
+    try:
+        result = align(Recipe.load(arguments.recipe, arguments.overrides))
+    except GenRecError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    if state.is_main_process:
+        sys.stdout.write(f"[{result.stage}] {result.message}\nworld size: {state.num_processes}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
