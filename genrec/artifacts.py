@@ -1,9 +1,10 @@
 """Folders saved whole or not at all, with a manifest that tells a changed byte.
 
-It does not know what is inside an artefact.
+It does not know what is inside an artefact. It also finds the files that come with genrec.
 """
 
 import contextlib
+import difflib
 import errno
 import hashlib
 import json
@@ -18,12 +19,21 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from genrec.config import atomic_write_text, fingerprint, to_mapping
-from genrec.errors import ArtifactError
+from genrec.errors import ArtifactError, ConfigError
 
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["FORMAT_VERSION", "atomic_write_text", "file_sha256", "has_artifact", "open_artifact", "saved_artifact"]
+__all__ = [
+    "FORMAT_VERSION",
+    "atomic_write_text",
+    "data_folder",
+    "file_sha256",
+    "has_artifact",
+    "named_file",
+    "open_artifact",
+    "saved_artifact",
+]
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
@@ -37,8 +47,8 @@ def saved_artifact(
 ) -> Iterator[Path]:
     """Fill a temporary folder beside ``folder``, then put it in place in one step.
 
-    On a clean exit every file is hashed into ``manifest.json`` and written through to the disk, and the temporary
-    folder is renamed to ``folder``; an artefact of the same kind that stood there is kept until
+    On a clean exit every file is hashed into ``manifest.json`` and written through to the disk, and the
+    temporary folder is renamed to ``folder``; an artefact of the same kind that stood there is kept until
     then and removed afterwards. On an error the temporary folder is removed and nothing changes.
     A run that is killed leaves the old artefact; what it had begun is cleared by the next save.
 
@@ -84,15 +94,17 @@ def open_artifact(folder: str | Path, *, kind: str, verify: bool = True) -> dict
         verify: Hash every file and compare. With False only the manifest and the files' presence are checked.
 
     Raises:
-        ArtifactError: The folder or its manifest is missing, the manifest was altered or is of another kind or
-            format version, or a file is missing or differs from what was saved (the file is named).
+        ArtifactError: The folder or its manifest is missing, the manifest was altered or is of another kind
+            or format version, or a file is missing or differs from what was saved (the file is named).
     """
     folder = Path(folder)
     _recover(Path(os.path.abspath(folder)))
     manifest = _read_manifest(folder)
     if manifest["kind"] != kind:
         raise ArtifactError(
-            f"{folder} is not a {kind}", received=f"a {manifest['kind']}", remedy=f"give the folder of a {kind}"
+            f"{folder} is not a {kind}",
+            received=f"a {manifest['kind']}",
+            remedy=f"give the folder of a {kind}",
         )
     for name, expected in manifest["files"].items():
         path = folder / name
@@ -131,6 +143,32 @@ def file_sha256(path: str | Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def data_folder(kind: str) -> Path:
+    """Give the folder of the shipped `recipes` or `tokenizers`, in a checkout and in a wheel alike."""
+    package = Path(__file__).parent
+    installed = package / "_data" / kind
+    return installed if installed.is_dir() else package.parent / kind
+
+
+def named_file(kind: str, name: str) -> Path:
+    """Find a shipped file by its name, such as ``named_file("tokenizers", "rqvae-4x256.yaml")``.
+
+    Raises:
+        ConfigError: There is none; the error lists the nearest names.
+    """
+    folder = data_folder(kind)
+    path = folder / name
+    if path.is_file() and folder.resolve() in path.resolve().parents:
+        return path
+    known = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*.yaml"))
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or known
+    raise ConfigError(
+        f"there is no {name} among the {kind} that come with genrec",
+        received=name,
+        remedy=f"give the path of a file, or one of: {', '.join(near)}",
+    )
+
+
 def _write_manifest(folder: Path, kind: str, facts: Mapping[str, object]) -> None:
     if (folder / MANIFEST).exists():
         raise ArtifactError(
@@ -154,7 +192,9 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     altered = "copy the whole folder again, or make it anew"
     if not folder.is_dir():
-        raise ArtifactError(f"there is no folder {folder}", remedy="check the path, or run the stage that makes it")
+        raise ArtifactError(
+            f"there is no folder {folder}", remedy="check the path, or run the stage that makes it"
+        )
     try:
         text = path.read_bytes().decode("utf-8")
         manifest = json.loads(text)
@@ -174,7 +214,9 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         )
     content = {name: value for name, value in manifest.items() if name != "digest"}
     shapes = {"format_version": int, "kind": str, "facts": dict, "files": dict}
-    whole = content.keys() == shapes.keys() and all(isinstance(content[name], shapes[name]) for name in shapes)
+    whole = content.keys() == shapes.keys() and all(
+        isinstance(content[name], shapes[name]) for name in shapes
+    )
     if not whole or manifest.get("digest") != fingerprint(content) or _manifest_text(manifest) != text:
         raise ArtifactError(f"{path} is not the manifest that was saved", remedy=altered)
     for name in content["files"]:

@@ -129,8 +129,8 @@ def build(cls: type[T], mapping: Mapping[str, Any], *, source: str) -> T:
         source: Where the mapping came from; named in errors.
 
     Raises:
-        ConfigError: Unknown keys (with the nearest known one), missing required keys and values that do not fit
-            their type; every one of them in a single error.
+        ConfigError: Unknown keys (with the nearest known one), missing required keys and values that do not
+            fit their type; every one of them in a single error.
     """
     errors: list[str] = []
     built = _dataclass(cls, mapping, "", errors)
@@ -271,7 +271,9 @@ def _scalar(declared: Any, value: object, place: str, errors: list[str]) -> obje
         return value
     if declared is Path and isinstance(value, (str, Path)):
         return Path(value).expanduser()
-    quote = f"; put it in quotes: \"'{value}'\"" if declared is str and isinstance(value, (int, float)) else ""
+    quote = (
+        f"; put it in quotes: \"'{value}'\"" if declared is str and isinstance(value, (int, float)) else ""
+    )
     errors.append(f"{place}: expected {_named(declared)}, received {value!r}{quote}")
     return _FAILED
 

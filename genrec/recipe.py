@@ -21,7 +21,8 @@ class DataSection:
 
     Attributes:
         source: `synthetic` = the built-in world; `files` = the two paths below.
-        items: Item table: a file (jsonl, csv, parquet, plain or gzip; RecBole's .item) or a `datasets` name or folder.
+        items: Item table: a file (jsonl, csv, parquet, plain or gzip; RecBole's .item) or a `datasets` name
+            or folder.
         interactions: Interaction log: the same formats (RecBole's .inter).
         item_columns: Our column name -> the source's, where they differ.
         interaction_columns: The same for the log.
@@ -53,7 +54,8 @@ class EmbeddingsSection:
     """How items become content vectors.
 
     Attributes:
-        encoder: `lsa` needs no weights; `text` is a sentence-transformers model; `files` reads your own vectors.
+        encoder: `lsa` needs no weights; `text` is a sentence-transformers model; `files` reads your own
+            vectors.
         model: Model name or folder for `text`; `minilm` is the one the extra `minilm` brings.
         fields: Item columns that are encoded.
         dim: Width of `lsa` vectors.
@@ -213,7 +215,9 @@ class Recipe:
         if data.source == "files" and (data.items is None or data.interactions is None):
             problems.append("data.source is 'files', so data.items and data.interactions must be given")
         if embeddings.encoder == "files" and (embeddings.vectors is None or embeddings.vector_ids is None):
-            problems.append("embeddings.encoder is 'files', so embeddings.vectors and .vector_ids must be given")
+            problems.append(
+                "embeddings.encoder is 'files', so embeddings.vectors and .vector_ids must be given"
+            )
         if self.model.hidden_size % self.model.num_heads:
             problems.append("model.hidden_size must be a multiple of model.num_heads")
         positive = {
@@ -223,7 +227,9 @@ class Recipe:
             "decode.num_beams": self.decode.num_beams,
             "decode.batch_size": self.decode.batch_size,
         }
-        problems += [f"{name} must be at least 1, not {value}" for name, value in positive.items() if value < 1]
+        problems += [
+            f"{name} must be at least 1, not {value}" for name, value in positive.items() if value < 1
+        ]
         if not self.evaluate.ks or min(self.evaluate.ks) < 1 or 10 not in self.evaluate.ks:
             problems.append("evaluate.ks must hold positive cut-offs, 10 among them")
         if problems:
@@ -254,7 +260,9 @@ class Recipe:
 
     def write(self, path: Path) -> None:
         """Writes the resolved recipe."""
-        write_yaml(path, self.to_mapping(), header="The resolved recipe of this output: every value as it was used.")
+        write_yaml(
+            path, self.to_mapping(), header="The resolved recipe of this output: every value as it was used."
+        )
 
 
 def recipe_path(recipe: str | Path) -> Path:

@@ -9,20 +9,21 @@ import argparse
 import logging
 import sys
 
-from accelerate import PartialState
-
 from genrec import GenRecError
 from genrec.pipeline import align
 from genrec.recipe import Recipe
+from genrec.training import process_state
 
 
 def main() -> int:
     """Parses the command line, trains, and reports from the first process."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("recipe", help="shipped recipe's name, recipe folder or recipe file")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="such as align.max_steps=8")
     arguments = parser.parse_args()
-    state = PartialState()
+    state = process_state()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("genrec").setLevel(logging.INFO if state.is_main_process else logging.ERROR)
     try:

@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 RecipeArgument = Annotated[
-    str, typer.Argument(help="A shipped recipe's name (see `genrec recipes`), a recipe folder, or a recipe file.")
+    str,
+    typer.Argument(help="A shipped recipe's name (see `genrec recipes`), a recipe folder, or a recipe file."),
 ]
 Overrides = Annotated[
     list[str] | None,

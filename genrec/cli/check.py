@@ -12,7 +12,7 @@ from genrec.recipe import Recipe
 
 
 def check(recipe: RecipeArgument, overrides: Overrides = None, as_json: AsJson = False) -> None:
-    """Read the data, build the model, and print samples, tokens, steps, trained parameters, time and memory."""
+    """Read the data, build the model, print samples, tokens, steps, trained parameters, time and memory."""
     loaded = Recipe.load(recipe, overrides or [])
     found = pipeline.check(loaded)
     if as_json:
@@ -29,6 +29,9 @@ def check(recipe: RecipeArgument, overrides: Overrides = None, as_json: AsJson =
     line(f"Semantic IDs        {sizes}, {found.reserved_tokens:,} reserved tokens")
     line(f"steps               {found.steps:,} at most (batch {loaded.align.batch_size})")
     line(f"trained parameters  {found.trained_parameters:,}")
-    line(f"time                about {found.training_minutes:.1f} min ({found.seconds_per_step * 1000:.0f} ms a step),")
-    line("                    measured here on a few steps; validations come on top, early stopping may end it before")
+    milliseconds = found.seconds_per_step * 1000
+    line(
+        f"time                about {found.training_minutes:.1f} min, {milliseconds:.0f} ms a step as measured here;"
+    )
+    line("                    validations come on top, early stopping may end it before")
     line(f"memory              about {found.memory_gib:.1f} GiB")

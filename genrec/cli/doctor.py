@@ -41,7 +41,8 @@ def doctor() -> None:
     """Print versions, devices, memory and disk, and what is missing."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     line(f"python {platform.python_version()} on {platform.system()} {platform.machine()}")
-    line(f"{os.cpu_count()} cores, {memory:.0f} GiB memory, {shutil.disk_usage('.').free / 2**30:.0f} GiB free disk here")
+    disk = shutil.disk_usage(".").free / 2**30
+    line(f"{os.cpu_count()} cores, {memory:.0f} GiB memory, {disk:.0f} GiB free disk here")
     if torch.cuda.is_available():
         for index in range(torch.cuda.device_count()):
             line(f"gpu {index}: {torch.cuda.get_device_name(index)}")

@@ -15,7 +15,7 @@ from genrec.errors import GenRecError
 
 app = typer.Typer(
     name="genrec",
-    help="Generative retrieval and recommendation: Semantic IDs, a language model that names real items, and numbers.",
+    help="Generative retrieval and recommendation: a language model that names real items of your catalog.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -31,7 +31,7 @@ app.command("doctor")(doctor.doctor)
 
 
 def main() -> None:
-    """Entry point: a known error is printed in its three parts and ends with status 1, without a traceback."""
+    """Entry point: a known error is printed in its three parts, without a traceback, and ends with status 1."""
     setup_logging()
     try:
         app()

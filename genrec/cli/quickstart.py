@@ -21,10 +21,11 @@ def quickstart(
         typer.Argument(metavar="[KEY=VALUE]...", help="Overrides, such as seed=1 output_dir=outputs/mine"),
     ] = None,
 ) -> None:
-    """Run the whole line on a synthetic catalog: IDs, training, evaluation, recommendations. Minutes on a CPU."""
+    """Run everything on a synthetic catalog, in minutes on a CPU: IDs, training, evaluation, recommendations."""
     recipe = Recipe.load("quickstart", overrides or [])
     inputs = pipeline.load_inputs(recipe)
-    line(f"synthetic world: {len(inputs.items)} items, {len(inputs.log.user_ids)} users, {len(inputs.log)} interactions")
+    users, interactions = len(inputs.log.user_ids), len(inputs.log)
+    line(f"synthetic world: {len(inputs.items)} items, {users} users, {interactions} interactions")
     stage_line(pipeline.build_ids(recipe, inputs))
     trained = pipeline.align(recipe, inputs)
     stage_line(trained)

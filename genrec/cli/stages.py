@@ -14,7 +14,8 @@ from genrec.recipe import Recipe
 def build_ids(recipe: RecipeArgument, overrides: Overrides = None) -> None:
     """Make a Semantic ID for every item: embed, quantize, resolve collisions.
 
-    Skips the work when the same IDs are there already. Example: genrec build-ids quickstart output_dir=outputs/mine
+    Skips the work when the same IDs are there already. Example: genrec build-ids quickstart
+    output_dir=outputs/mine
     """
     result = pipeline.build_ids(Recipe.load(recipe, overrides or []))
     stage_line(result)
@@ -24,13 +25,14 @@ def build_ids(recipe: RecipeArgument, overrides: Overrides = None) -> None:
 def align(recipe: RecipeArgument, overrides: Overrides = None) -> None:
     """Train the language model on the recipe's tasks and write the bundle; a killed run is resumed.
 
-    For several processes: accelerate launch --config_file recipes/accelerate/cpu2.yaml scripts/align.py RECIPE
+    For several processes: accelerate launch --config_file recipes/accelerate/cpu2.yaml scripts/align.py
+    RECIPE
     """
     stage_line(pipeline.align(Recipe.load(recipe, overrides or [])))
 
 
 def evaluate(recipe: RecipeArgument, overrides: Overrides = None) -> None:
-    """Measure the bundle and the baselines on the test cases, over the full catalog, hits counted per item."""
+    """Measure the bundle and the baselines on the test cases: full catalog, hits counted per item."""
     result = pipeline.evaluate(Recipe.load(recipe, overrides or []))
     stage_line(result)
     line((result.folder / "report.md").read_text(encoding="utf-8"))

@@ -1,7 +1,8 @@
 """Beam search constrained by the catalog's trie: only real items come out, each at most once.
 
-Does not know prompts' wording, item ids or metrics. Prompts are prefilled once; all beams of a prompt then stand in one
-sequence behind it, told apart by the attention mask, so the prompt's keys and values are never copied.
+Does not know prompts' wording, item ids or metrics. Prompts are prefilled once; all beams of a prompt then
+stand in one sequence behind it, told apart by the attention mask, so the prompt's keys and values are never
+copied.
 """
 
 from __future__ import annotations
@@ -35,13 +36,14 @@ class BeamSearchResult:
 
 
 class ConstrainedBeamSearch:
-    """Trie-constrained beam search over Semantic IDs with any decoder-only model that takes a 4D attention mask.
+    """Trie-constrained beam search with any decoder-only model that takes a 4D attention mask.
 
     Args:
         model: A causal language model; it is used in evaluation mode and left in the mode it came in.
         trie: The catalog's trie over codes.
         vocabulary: Joins codes and token ids.
-        normalize: Which tokens share a step's softmax; a model trained with one must be decoded with the same.
+        normalize: Which tokens share a step's softmax; a model trained with one must be decoded with the
+            same.
         num_beams: Prefixes kept a step; never fewer than the `k` asked for.
 
     Raises:
@@ -59,10 +61,14 @@ class ConstrainedBeamSearch:
     ) -> None:
         if normalize not in NORMALIZATIONS:
             raise DecodingError(
-                "unknown normaliser", received=repr(normalize), remedy=f"use one of {', '.join(NORMALIZATIONS)}"
+                "unknown normaliser",
+                received=repr(normalize),
+                remedy=f"use one of {', '.join(NORMALIZATIONS)}",
             )
         if num_beams < 1:
-            raise DecodingError("a search needs a beam", received=num_beams, remedy="set num_beams to 1 or more")
+            raise DecodingError(
+                "a search needs a beam", received=num_beams, remedy="set num_beams to 1 or more"
+            )
         self.model = model
         self.normalize: Normalization = normalize
         self.num_beams = num_beams
@@ -107,7 +113,7 @@ class ConstrainedBeamSearch:
     def _search(self, input_ids: Tensor, attention_mask: Tensor, k: int) -> BeamSearchResult:
         tables, width = self.tables, max(self.num_beams, k)
         ids, real = _left_padded(input_ids.to(tables.device), attention_mask.to(tables.device).bool())
-        batch, prompt = ids.shape
+        batch = len(ids)
         lengths = real.sum(dim=1)  # [batch]
         cache = DynamicCache(config=self.model.config)
         out = self.model(
@@ -138,7 +144,9 @@ class ConstrainedBeamSearch:
                 break
             beams = nodes.shape[1]
             own = torch.eye(beams, dtype=torch.bool, device=tables.device).expand(batch, -1, -1)
-            seen = torch.cat([_pick(seen, parent), own], dim=-1)  # a beam sees the prompt, its ancestors and itself
+            seen = torch.cat(
+                [_pick(seen, parent), own], dim=-1
+            )  # a beam sees the prompt, its ancestors and itself
             logits = self.model(
                 input_ids=tables.tokens(level, nodes.clamp(min=0)),
                 attention_mask=_additive(seen, logits.dtype),

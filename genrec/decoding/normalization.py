@@ -24,8 +24,8 @@ def candidate_log_probs(
         candidates: int64 `[..., c]`, token ids of the trie's children of the prefix, padded.
         valid: bool `[..., c]`, False where padded.
         level_ids: int64 `[size]`, token ids of all codes of the position.
-        normalize: `full` = softmax over the whole vocabulary (as GENRE, LC-Rec and transformers' generate score);
-            `level` = over the position's tokens; `allowed` = over the children of the prefix only.
+        normalize: `full` = softmax over the whole vocabulary (as GENRE, LC-Rec and transformers' generate
+            score); `level` = over the position's tokens; `allowed` = over the children of the prefix only.
 
     Returns:
         float32 `[..., c]`, minus infinity where not valid.

@@ -26,11 +26,13 @@ class TrieTables:
         DecodingError: Trie and vocabulary disagree on the ID's positions, or the trie is empty.
     """
 
-    def __init__(self, trie: CatalogTrie, vocabulary: SemanticIdVocabulary, device: torch.device | str) -> None:
-        if tuple(trie.codebook_sizes) != tuple(vocabulary.spec.codebook_sizes):
+    def __init__(
+        self, trie: CatalogTrie, vocabulary: SemanticIdVocabulary, device: torch.device | str
+    ) -> None:
+        if trie.codebook_sizes != vocabulary.spec.codebook_sizes:
             raise DecodingError(
                 "the catalog's trie and the vocabulary describe different Semantic IDs",
-                received=f"{tuple(trie.codebook_sizes)} in the trie, {tuple(vocabulary.spec.codebook_sizes)} in the vocabulary",
+                received=f"trie {trie.codebook_sizes}, vocabulary {vocabulary.spec.codebook_sizes}",
                 remedy="use the vocabulary that was made from this catalog's spec",
             )
         if trie.num_items == 0:

@@ -14,24 +14,25 @@ from typing import Any
 
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
+from genrec.evaluation.evaluator import RetrievalEvaluator
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import ExportableState
 
 from genrec.artifacts import open_artifact, saved_artifact
-from genrec.evaluation.evaluator import RetrievalEvaluator
 from genrec.ranking import Ranker
 from genrec.training import WeightAveraging
 
 logger = logging.getLogger(__name__)
 
 BEST_FOLDER = "best"
+_KEPT = ("best_value", "best_step", "worse", "last_step")
 
 
 class RetrievalCallback(TrainerCallback, ExportableState):
-    """Evaluates every `every_steps` optimiser steps, keeps the best weights and stops when they get no better.
+    """Evaluates every so many optimiser steps, keeps the best weights and stops when they get no better.
 
-    The weights evaluated are the averaged ones where the run averages. Every evaluation is followed by a checkpoint, so
-    that a killed run loses at most one interval; what the callback knows travels in the checkpoint.
+    The weights evaluated are the averaged ones where the run averages. Every evaluation is followed by a
+    checkpoint, so that a killed run loses at most one interval; what the callback knows travels in it.
 
     Args:
         evaluator: Over the validation cases.
@@ -68,8 +69,12 @@ class RetrievalCallback(TrainerCallback, ExportableState):
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps of this callback."""
-        keys = ("best_value", "best_step", "worse", "last_step")
-        return {"args": {}, "attributes": {key: getattr(self, key) for key in keys}}
+        return {"args": {}, "attributes": {name: getattr(self, name) for name in _KEPT}}
+
+    @property
+    def stopped(self) -> bool:
+        """Whether patience ran out."""
+        return bool(self.patience) and self.worse >= self.patience
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -77,23 +82,25 @@ class RetrievalCallback(TrainerCallback, ExportableState):
         """Takes up what the checkpoint kept; a run that starts anew starts without best weights."""
         kept = state.stateful_callbacks.get(type(self).__name__)
         if state.global_step and isinstance(kept, dict):
-            for key, value in kept["attributes"].items():
-                setattr(self, key, value)
+            for name in _KEPT:
+                setattr(self, name, kept["attributes"][name])
         elif state.is_world_process_zero and self.folder.exists():
             shutil.rmtree(self.folder)
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Evaluates at every interval."""
-        if state.global_step % self.every_steps == 0:
+        """Evaluates at every interval; a resumed run that had stopped stops again at once."""
+        if self.stopped:
+            control.should_training_stop = True
+        elif state.global_step % self.every_steps == 0:
             self._evaluate(state, control, kwargs["model"])
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Evaluates what the last interval left."""
-        if state.global_step > self.last_step:
+        if state.global_step > self.last_step and not self.stopped:
             self._evaluate(state, control, kwargs["model"])
 
     def _evaluate(self, state: TrainerState, control: TrainerControl, model: Any) -> None:
@@ -124,7 +131,7 @@ class RetrievalCallback(TrainerCallback, ExportableState):
             self.best_step,
         )
         control.should_save = True
-        if self.patience and self.worse >= self.patience:
+        if self.stopped:
             logger.info("no better %s for %d evaluations: training stops", self.metric, self.worse)
             control.should_training_stop = True
 

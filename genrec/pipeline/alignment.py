@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import PartialState
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from genrec.artifacts import atomic_write_text, has_artifact
@@ -30,7 +31,7 @@ from genrec.recommender import GenerativeRanker, GenerativeRecommender
 from genrec.recommender.bundle import BundleSettings
 from genrec.semantic_ids import SemanticIdSpec
 from genrec.tasks import TaskMixture
-from genrec.training import AlignmentConfig, AlignmentTrainer, WeightAveraging
+from genrec.training import AlignmentConfig, AlignmentTrainer, on_cpu, process_state
 from genrec.vocabulary import SemanticIdVocabulary, build_small_model, train_text_tokenizer
 
 logger = logging.getLogger(__name__)
@@ -84,7 +85,7 @@ def training_arguments(recipe: Recipe, folder: Path) -> AlignmentConfig:
     Raises:
         ConfigError: The batch does not divide by the number of processes.
     """
-    section, processes = recipe.align, PartialState().num_processes
+    section, processes = recipe.align, process_state().num_processes
     if section.batch_size % processes:
         raise ConfigError(
             "the batch does not divide among the processes",
@@ -107,24 +108,26 @@ def training_arguments(recipe: Recipe, folder: Path) -> AlignmentConfig:
         residual_dropout=section.residual_dropout,
         ema_decay=section.ema_decay,
         max_grad_norm=section.max_grad_norm,
+        save_strategy="no",  # the validation callback asks for checkpoints
         save_total_limit=section.keep_checkpoints,
+        disable_tqdm=not sys.stderr.isatty(),
         seed=recipe.seed,
         data_seed=recipe.seed,
-        use_cpu=not torch.cuda.is_available(),
+        use_cpu=on_cpu(),
         ddp_find_unused_parameters=False,
     )
 
 
 def align(recipe: Recipe, inputs: Inputs | None = None) -> StageResult:
-    """Trains the model of a recipe and writes the bundle; a killed run goes on where its newest checkpoint is.
+    """Trains the model of a recipe and writes the bundle; a killed run is taken up at its newest checkpoint.
 
     Under `accelerate launch` all processes call this with the same recipe; the first one writes.
     """
-    state = PartialState()
+    state = process_state()
     if recipe.align.threads:
         torch.set_num_threads(recipe.align.threads)
-    inputs = inputs or load_inputs(recipe)
     with state.main_process_first():
+        inputs = inputs or load_inputs(recipe)
         build_ids(recipe, inputs)
     wanted = align_fingerprint(recipe, inputs)
     folder, bundle = recipe.output_dir / "align", bundle_folder(recipe)
@@ -139,19 +142,22 @@ def align(recipe: Recipe, inputs: Inputs | None = None) -> StageResult:
         recommender.save_pretrained(bundle)
         atomic_write_text(folder / "finished.json", json.dumps({"inputs": wanted}))
     state.wait_for_everyone()
-    return StageResult("align", bundle, False, f"trained in {state.num_processes} process(es), bundle in {bundle}")
+    return StageResult(
+        "align", bundle, False, f"trained in {state.num_processes} process(es), bundle in {bundle}"
+    )
 
 
 def _train(recipe: Recipe, inputs: Inputs, folder: Path) -> GenerativeRecommender:
     catalog = load_catalog(recipe)
     model, text_tokenizer, vocabulary = language_model(recipe, inputs.items, catalog.spec)
     section = recipe.align
-    mixture = TaskMixture.seqrec(catalog, inputs.split.train, max_history=section.max_history, seed=recipe.seed)
+    mixture = TaskMixture.seqrec(
+        catalog, inputs.split.train, max_history=section.max_history, seed=recipe.seed
+    )
     trainer = AlignmentTrainer(
         model=model,
         text_tokenizer=text_tokenizer,
         vocabulary=vocabulary,
-        trie=catalog.trie,
         train_dataset=mixture,
         args=training_arguments(recipe, folder),
     )
@@ -159,7 +165,7 @@ def _train(recipe: Recipe, inputs: Inputs, folder: Path) -> GenerativeRecommende
     trainer.add_callback(callback)
     logger.info("%d rows, %d targets an epoch", len(mixture), mixture.num_targets)
     trainer.train()
-    PartialState().wait_for_everyone()
+    process_state().wait_for_everyone()
     best = type(model).from_pretrained(callback.best_weights())
     return _recommender(recipe, inputs, catalog, best, text_tokenizer, vocabulary, callback)
 
@@ -184,14 +190,13 @@ def _validation(
             batch_size=recipe.decode.batch_size,
         )
 
-    averaging: WeightAveraging | None = trainer.averaging
     return RetrievalCallback(
         evaluator,
         make_ranker,
         folder,
         every_steps=section.evaluate_every,
         patience=section.patience,
-        averaging=averaging,
+        averaging=trainer.averaging,
     )
 
 
@@ -238,8 +243,6 @@ def _start(folder: Path, wanted: str) -> None:
     if folder.exists() and known.get("inputs") != wanted:
         old = folder.with_name(folder.name + ".old")
         if old.exists():
-            import shutil
-
             shutil.rmtree(old)
         os.replace(folder, old)
         logger.warning("%s held a run of other inputs, now in %s", folder, old)

@@ -74,7 +74,7 @@ class Estimate:
 
 
 def check(recipe: Recipe, inputs: Inputs | None = None) -> Estimate:
-    """Reads the data, builds the model and estimates what `align` will take; writes no output but the cache of data."""
+    """Reads the data, builds the model and estimates what `align` will take."""
     inputs = inputs or load_inputs(recipe)
     catalog = _catalog(recipe, inputs)
     if recipe.align.threads:

@@ -28,8 +28,8 @@ KIND = "evaluation"
 def evaluate(recipe: Recipe, inputs: Inputs | None = None) -> StageResult:
     """Measures genrec and the baselines on the test cases and writes the report.
 
-    The row-order probe runs first: when the order of the item table's rows tells the next item, no number is printed.
-    The bundle must be trained already; its `metrics.json` is brought up to date.
+    The row-order probe runs first: when the order of the item table's rows tells the next item, no number is
+    printed. The bundle must be trained already; its `metrics.json` is brought up to date.
 
     Raises:
         DataError: The probe beats chance.
@@ -38,7 +38,9 @@ def evaluate(recipe: Recipe, inputs: Inputs | None = None) -> StageResult:
     inputs = inputs or load_inputs(recipe)
     bundle, folder = bundle_folder(recipe), recipe.output_dir / "evaluation"
     trained = open_artifact(bundle, kind="bundle")
-    wanted = fingerprint([align_fingerprint(recipe, inputs), recipe.evaluate, recipe.decode, trained["catalog"]])
+    wanted = fingerprint(
+        [align_fingerprint(recipe, inputs), recipe.evaluate, recipe.decode, trained["catalog"]]
+    )
     if has_artifact(folder, kind=KIND, facts={"inputs": wanted}):
         return StageResult("evaluate", folder, True, f"skipped, the same report is in {folder}")
     write_resolved(recipe, "evaluate")
@@ -117,5 +119,3 @@ def _facts(recipe: Recipe, inputs: Inputs) -> dict[str, object]:
         "hardware": f"{os.cpu_count()} {platform.machine()} cores, {memory:.0f} GiB",
         "date": datetime.date.today().isoformat(),
     }
-
-

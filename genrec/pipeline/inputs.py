@@ -38,7 +38,8 @@ class Inputs:
 def load_inputs(recipe: Recipe) -> Inputs:
     """Reads or generates the data of a recipe and splits it.
 
-    The synthetic world is written to `output_dir/data` once, for people to look at and as an example of the formats.
+    The synthetic world is written to `output_dir/data` once, for people to look at and as an example of the
+    formats.
 
     Raises:
         DataError: Anything wrong with the files, named with file, line and column.

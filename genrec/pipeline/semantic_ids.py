@@ -40,7 +40,9 @@ def content_vectors(recipe: Recipe, items: ItemTable) -> EmbeddingTable:
     if encoder is not None:
         return cached_embeddings(encoder, items, recipe.output_dir / "embeddings")
     if section.vectors is None or section.vector_ids is None:
-        raise ConfigError("the recipe names no vectors", remedy="set embeddings.vectors and embeddings.vector_ids")
+        raise ConfigError(
+            "the recipe names no vectors", remedy="set embeddings.vectors and embeddings.vector_ids"
+        )
     table = EmbeddingTable.from_files(section.vectors, section.vector_ids)
     return EmbeddingTable(items.canonical_ids, table.vectors_for(items.canonical_ids))
 
@@ -70,7 +72,8 @@ def ids_folder(recipe: Recipe) -> Path:
 def build_ids(recipe: Recipe, inputs: Inputs | None = None) -> StageResult:
     """Makes (or reads) the Semantic IDs of all items.
 
-    Writes `output_dir/ids`: the catalog, the item tokenizer, `index.json` (item -> tokens) and `diagnostics.json`.
+    Writes `output_dir/ids`: the catalog, the item tokenizer, `index.json` (item -> tokens) and
+    `diagnostics.json`.
     """
     items = (inputs or load_inputs(recipe)).items
     folder = ids_folder(recipe)
@@ -84,7 +87,9 @@ def build_ids(recipe: Recipe, inputs: Inputs | None = None) -> StageResult:
     else:
         vectors = content_vectors(recipe, items)
         item_tokenizer = ItemTokenizer.from_definition(
-            recipe.item_tokenizer.definition, encoder=build_encoder(recipe.embeddings, recipe.seed), seed=recipe.seed
+            recipe.item_tokenizer.definition,
+            encoder=build_encoder(recipe.embeddings, recipe.seed),
+            seed=recipe.seed,
         ).fit(items, embeddings=vectors)
         catalog = Catalog.build(item_tokenizer, items, embeddings=vectors)
     diagnostics = catalog.diagnostics()
@@ -94,9 +99,13 @@ def build_ids(recipe: Recipe, inputs: Inputs | None = None) -> StageResult:
             item_tokenizer.save(temporary / "item_tokenizer")
         index = {item: list(catalog.tokens(item)) for item in catalog.item_ids}
         (temporary / "index.json").write_text(json.dumps(index, ensure_ascii=False), encoding="utf-8")
-        (temporary / "diagnostics.json").write_text(json.dumps(diagnostics.to_dict(), indent=2), encoding="utf-8")
+        (temporary / "diagnostics.json").write_text(
+            json.dumps(diagnostics.to_dict(), indent=2), encoding="utf-8"
+        )
         (temporary / "diagnostics.md").write_text(diagnostics.to_markdown(), encoding="utf-8")
-    return StageResult("build-ids", folder, False, f"{len(catalog)} items have an ID of their own in {folder}")
+    return StageResult(
+        "build-ids", folder, False, f"{len(catalog)} items have an ID of their own in {folder}"
+    )
 
 
 def load_catalog(recipe: Recipe) -> Catalog:

@@ -110,8 +110,12 @@ def read_bundle(folder: Path) -> dict[str, Any]:
         "vocabulary": vocabulary,
         "catalog": catalog,
         "items": items,
-        "settings": build(BundleSettings, read_yaml(folder / "settings.yaml"), source=str(folder / "settings.yaml")),
-        "item_tokenizer": ItemTokenizer.load(folder / "item_tokenizer") if facts.get("item_tokenizer") else None,
+        "settings": build(
+            BundleSettings, read_yaml(folder / "settings.yaml"), source=str(folder / "settings.yaml")
+        ),
+        "item_tokenizer": ItemTokenizer.load(folder / "item_tokenizer")
+        if facts.get("item_tokenizer")
+        else None,
         "recipe": read_yaml(folder / "recipe.yaml"),
         "metrics": json.loads((folder / "metrics.json").read_text(encoding="utf-8")),
     }

@@ -54,8 +54,8 @@ class GenerativeRanker:
     def rank(self, histories: Sequence[Sequence[str]], k: int) -> tuple[np.ndarray, np.ndarray]:
         """The k best items after each history.
 
-        Unknown items of a history are left out. A history without a known item gets the popular items, scored by
-        minus their rank.
+        Unknown items of a history are left out. A history without a known item gets the popular items, scored
+        by minus their rank.
 
         Args:
             histories: Item ids, oldest first.

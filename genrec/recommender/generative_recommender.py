@@ -29,7 +29,8 @@ class Recommendation:
 
     Attributes:
         item_id: Its id in the item table.
-        score: Summed log-probability in nats of its Semantic ID (for the answer to an empty history: minus its rank).
+        score: Summed log-probability in nats of its Semantic ID (for the answer to an empty history: minus
+            its rank).
         semantic_id: Its tokens, such as ("<a_12>", "<b_201>", "<c_7>").
         title: Its title, "" where the item table has none.
     """
@@ -119,8 +120,9 @@ class GenerativeRecommender:
         """The k best next items.
 
         Args:
-            history: Item ids, oldest first; the newest `settings.max_history` count. An empty history is answered with
-                the training log's most used items. A repeated item counts each time it stands there.
+            history: Item ids, oldest first; the newest `settings.max_history` count. An empty history is
+                answered with the training log's most used items. A repeated item counts each time it stands
+                there.
             k: Items wanted, at least 1.
             exclude_history: Leave out what the history holds already.
             unknown: What to do about an id that is not in the catalog: raise, or leave it out.
@@ -139,7 +141,9 @@ class GenerativeRecommender:
         if k < 1:
             raise DecodingError("asked for no item", received=f"k={k}", remedy="ask for k >= 1")
         if unknown not in ("error", "skip"):
-            raise DataError("unknown policy for unknown items", received=repr(unknown), remedy="use 'error' or 'skip'")
+            raise DataError(
+                "unknown policy for unknown items", received=repr(unknown), remedy="use 'error' or 'skip'"
+            )
         strangers = [item for item in history if item not in self.catalog]
         if strangers and unknown == "error":
             raise DataError(
@@ -158,7 +162,7 @@ class GenerativeRecommender:
         return found[:k]
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Writes one bundle: weights, text tokenizer, vocabulary, item tokenizer, catalog, items, recipe, metrics.
+        """Writes one bundle: weights, tokenizers, vocabulary, catalog, items, recipe and metrics.
 
         The folder appears whole or not at all; its manifest holds a sha256 of every file.
         """
@@ -180,7 +184,8 @@ class GenerativeRecommender:
         """Reads a bundle back.
 
         Raises:
-            ArtifactError: A missing or changed file, another kind of folder, or parts that do not fit each other.
+            ArtifactError: A missing or changed file, another kind of folder, or parts that do not fit each
+                other.
         """
         parts = read_bundle(Path(folder))
         parts["model"].to(device)

@@ -1,7 +1,7 @@
 """`seqrec`: past items' Semantic IDs in, the next item's Semantic ID out, packed one pass per user.
 
-Does not know token ids or models. LC-Rec (arXiv 2311.09049, section 3.2) makes a sample of every prefix; in the packed
-form a causal model learns all prefixes of a user in one pass, at the cost of the longest one.
+Does not know token ids or models. LC-Rec (arXiv 2311.09049, section 3.2) makes a sample of every prefix; in
+the packed form a causal model learns all prefixes of a user in one pass, at the cost of the longest one.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from genrec.tasks.prompts import PromptBuilder
 class SeqRec:
     """One row per user with two or more interactions.
 
-    A user with more than `max_history + 1` interactions gives another random window of that length each epoch, so
-    that all of a long history is learned in time.
+    A user with more than `max_history + 1` interactions gives another random window of that length each
+    epoch, so that all of a long history is learned in time.
 
     Args:
         codes: int32 `[catalog, L]`, Semantic ID of each catalog row.
@@ -29,7 +29,9 @@ class SeqRec:
 
     name = "seqrec"
 
-    def __init__(self, codes: np.ndarray, rows: np.ndarray, offsets: np.ndarray, *, max_history: int = 20) -> None:
+    def __init__(
+        self, codes: np.ndarray, rows: np.ndarray, offsets: np.ndarray, *, max_history: int = 20
+    ) -> None:
         lengths = np.diff(offsets)
         self.codes = codes
         self.rows = rows
@@ -66,6 +68,8 @@ class SeqRec:
         first = start + (int(rng.integers(length - kept + 1)) if length > kept else 0)
         return self.rows[first : first + kept]
 
-    def row(self, index: int, rng: np.random.Generator, builder: PromptBuilder) -> tuple[np.ndarray, np.ndarray]:
+    def row(
+        self, index: int, rng: np.random.Generator, builder: PromptBuilder
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Token ids and labels of row `index`; `rng` decides the window of a long history."""
         return builder.next_items(self.codes[self.window(index, rng)])

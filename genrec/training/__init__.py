@@ -8,13 +8,18 @@ from genrec.training.checkpoints import newest_complete_checkpoint
 from genrec.training.config import AlignmentConfig
 from genrec.training.loss import SemanticIdLoss
 from genrec.training.loss_curve import LossCurve
+from genrec.training.packing import PackingCollator
+from genrec.training.processes import on_cpu, process_state
 from genrec.training.trainer import AlignmentTrainer
 
 __all__ = [
     "AlignmentConfig",
     "AlignmentTrainer",
     "LossCurve",
+    "PackingCollator",
     "SemanticIdLoss",
     "WeightAveraging",
     "newest_complete_checkpoint",
+    "on_cpu",
+    "process_state",
 ]

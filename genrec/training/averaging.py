@@ -20,9 +20,10 @@ FILE_NAME = "averaged_weights.safetensors"
 
 
 class WeightAveraging(TrainerCallback):
-    """Keeps a shadow of every trained weight: after each optimiser step, shadow += (1 - decay) * (weight - shadow).
+    """Keeps a shadow of every trained weight.
 
-    The decay is warmed up as min(decay, (1 + step) / (10 + step)), so that the first shadows follow closely.
+    After each optimiser step: shadow += (1 - decay) * (weight - shadow). The decay is warmed up as
+    min(decay, (1 + step) / (10 + step)), so that the first shadows follow closely.
 
     Args:
         model: The model in training, not wrapped.

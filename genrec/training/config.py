@@ -19,22 +19,29 @@ class AlignmentConfig(SFTConfig):
     """Everything trl's `SFTConfig` takes, plus the fields below; defaults suit a small model on any machine.
 
     Args:
-        normalize: Which tokens share the softmax of a Semantic-ID token in the loss: `allowed` (the trie's children of
-            the true prefix, as constrained decoding sees them), `level` (the position's tokens), `full` (everything).
+        normalize: Which tokens share the softmax of a Semantic-ID token in the loss: `allowed` (the trie's
+            children of the true prefix, as constrained decoding sees them), `level` (the position's tokens),
+            `full` (everything).
         max_history: Items of a history that a target is predicted from.
         ema_decay: Decay of the exponential moving average of the weights; 0 turns averaging off.
-        residual_dropout: Dropout on the embeddings and on every block's two residual branches, which a Qwen3-shaped
-            model has none of; for models trained from scratch.
+        residual_dropout: Dropout on the embeddings and on every block's two residual branches, which a
+            Qwen3-shaped model has none of; for models trained from scratch.
         embedding_weight_decay: Weight decay of the embedding matrix; None = `weight_decay`.
 
     Raises:
-        TrainingError: An unknown normaliser, or a rate outside [0, 1).
+        TrainingError: An unknown normaliser, a rate outside [0, 1), or persistent data loader workers.
     """
 
-    normalize: str = field(default="allowed", metadata={"help": "softmax of an ID token: allowed, level or full"})
-    max_history: int = field(default=20, metadata={"help": "items of a history that a target is predicted from"})
+    normalize: str = field(
+        default="allowed", metadata={"help": "softmax of an ID token: allowed, level or full"}
+    )
+    max_history: int = field(
+        default=20, metadata={"help": "items of a history that a target is predicted from"}
+    )
     ema_decay: float = field(default=0.0, metadata={"help": "decay of the weights' moving average, 0 = off"})
-    residual_dropout: float = field(default=0.0, metadata={"help": "dropout on embeddings and residual branches"})
+    residual_dropout: float = field(
+        default=0.0, metadata={"help": "dropout on embeddings and residual branches"}
+    )
     embedding_weight_decay: float | None = field(
         default=None, metadata={"help": "weight decay of the embedding matrix, None = weight_decay"}
     )
@@ -44,10 +51,8 @@ class AlignmentConfig(SFTConfig):
     max_length: int | None = None
     remove_unused_columns: bool = False
     dataloader_drop_last: bool = True
-    save_strategy: str = "no"
     report_to: Any = "none"
     logging_steps: float = 20
-    restore_callback_states_from_checkpoint: bool = True
 
     def __post_init__(self) -> None:
         """Checks our fields, then lets trl check its own."""
@@ -62,5 +67,11 @@ class AlignmentConfig(SFTConfig):
                 raise TrainingError(
                     f"{name} is outside [0, 1)", received=getattr(self, name), remedy="use a share below 1"
                 )
+        if self.dataloader_persistent_workers:
+            raise TrainingError(
+                "persistent data loader workers would draw every epoch as the first one",
+                received="dataloader_persistent_workers=True",
+                remedy="leave it off: workers are started anew each epoch",
+            )
         self.dataset_kwargs = {**(self.dataset_kwargs or {}), "skip_prepare_dataset": True}
         super().__post_init__()

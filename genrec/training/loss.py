@@ -19,8 +19,9 @@ from genrec.vocabulary import SemanticIdVocabulary
 class SemanticIdLoss:
     """Summed cross-entropy of the labelled tokens.
 
-    A labelled Semantic-ID token is scored against the trie's children of its true prefix (`allowed`), the tokens of its
-    position (`level`) or the whole vocabulary (`full`); a labelled text token always against the whole vocabulary.
+    A labelled Semantic-ID token is scored against the trie's children of its true prefix (`allowed`), the
+    tokens of its position (`level`) or the whole vocabulary (`full`); a labelled text token always against
+    the whole vocabulary.
 
     Args:
         trie: The catalog's trie.
@@ -42,7 +43,7 @@ class SemanticIdLoss:
         self.code_of = torch.as_tensor(vocabulary.code_of, device=device).long()
 
     def parents(self, input_ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """For every token: its ID position (-1 for others), its code, and the trie node of its prefix (-1 for none).
+        """ID position of every token (-1 for others), its code, the trie node of its prefix (-1 for none).
 
         All int64 `[batch, tokens]`. The prefix of a first-position token is the root, node 0.
         """

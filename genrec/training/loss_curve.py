@@ -25,7 +25,9 @@ class LossCurve(TrainerCallback):
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
 
-    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
         """Writes the curve so far."""
         if state.is_world_process_zero:
             self._write_json(state)

@@ -16,7 +16,7 @@ from genrec.errors import TrainingError
 
 
 def add_residual_dropout(model: PreTrainedModel, share: float) -> list[RemovableHandle]:
-    """Drops `share` of the embeddings' and the residual branches' outputs while the model is in training mode.
+    """Drops `share` of the embeddings and of the residual branches' outputs while the model trains.
 
     Returns:
         Handles; `remove()` on each takes the dropout off again. Nothing is saved with the model.

@@ -1,4 +1,4 @@
-"""The trainer: trl's `SFTTrainer` fed by a task mixture, with the Semantic-ID loss, averaging and exact resume.
+"""The trainer: trl's `SFTTrainer` on a task mixture, with the Semantic-ID loss, averaging and exact resume.
 
 Does not know metrics: what is measured during training arrives as a callback.
 """
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
+    PrinterCallback,
     TrainerCallback,
     TrainerControl,
     TrainerState,
@@ -23,15 +24,19 @@ from transformers import (
 )
 from trl import SFTTrainer
 
-from genrec.catalog import CatalogTrie
 from genrec.decoding import Normalization
 from genrec.errors import TrainingError
 from genrec.tasks import PromptBuilder, TaskMixture, TokenRows
 from genrec.training.averaging import WeightAveraging
-from genrec.training.checkpoints import mark_complete, newest_complete_checkpoint, remove_incomplete_checkpoints
+from genrec.training.checkpoints import (
+    mark_complete,
+    newest_complete_checkpoint,
+    remove_incomplete_checkpoints,
+)
 from genrec.training.config import AlignmentConfig
 from genrec.training.loss import SemanticIdLoss
 from genrec.training.loss_curve import LossCurve
+from genrec.training.packing import PackingCollator
 from genrec.training.residual_dropout import add_residual_dropout
 from genrec.vocabulary import SemanticIdVocabulary
 
@@ -45,8 +50,7 @@ class AlignmentTrainer(SFTTrainer):
         model: The language model, its rows already extended by the vocabulary.
         text_tokenizer: The extended text tokenizer.
         vocabulary: Codes to token ids.
-        trie: The catalog's trie, which the `allowed` normaliser needs.
-        train_dataset: The tasks' rows.
+        train_dataset: The tasks' rows, over the catalog whose trie the loss needs.
         args: Training arguments.
         callbacks: More callbacks, such as the evaluation room's `RetrievalCallback`.
 
@@ -60,7 +64,6 @@ class AlignmentTrainer(SFTTrainer):
         model: PreTrainedModel,
         text_tokenizer: PreTrainedTokenizerBase,
         vocabulary: SemanticIdVocabulary,
-        trie: CatalogTrie,
         train_dataset: TaskMixture,
         args: AlignmentConfig,
         callbacks: Sequence[TrainerCallback] = (),
@@ -72,25 +75,23 @@ class AlignmentTrainer(SFTTrainer):
                 received=f"{len(train_dataset)} rows for {batch} a step over {args.world_size} process(es)",
                 remedy=f"set the batch size to at most {len(train_dataset)}",
             )
-        builder = PromptBuilder(
-            vocabulary,
-            bos_token_id=_start_token(text_tokenizer),
-            pad_token_id=int(cast(int, text_tokenizer.pad_token_id)),
-            max_history=args.max_history,
-        )
+        builder = PromptBuilder.for_tokenizer(text_tokenizer, vocabulary, max_history=args.max_history)
         rows = TokenRows(train_dataset, builder)
+        sample = {name: values.tolist() for name, values in rows[0].items()}
         super().__init__(
             model=model,
             args=args,
-            train_dataset=Dataset.from_list([rows[0]]),  # trl insists on this class; the rows themselves follow
+            train_dataset=Dataset.from_list([sample]),  # trl insists on the class; the rows follow
             processing_class=text_tokenizer,
+            data_collator=PackingCollator(builder.pad_token_id),
         )
         self.train_dataset = rows  # type: ignore[assignment]
         self.prompt_builder = builder
         self.semantic_id_loss = SemanticIdLoss(
-            trie, vocabulary, cast(Normalization, args.normalize), self.args.device
+            train_dataset.catalog.trie, vocabulary, cast(Normalization, args.normalize), self.args.device
         )
         self.averaging = WeightAveraging(model, args.ema_decay) if args.ema_decay else None
+        self.remove_callback(PrinterCallback)  # where there is no progress bar, genrec's own log lines tell
         self.add_callback(_EpochRows(rows))
         if self.averaging is not None:
             self.add_callback(self.averaging)  # before any callback that evaluates
@@ -102,7 +103,8 @@ class AlignmentTrainer(SFTTrainer):
         """Trains, from the newest complete checkpoint of the output folder where there is one.
 
         Args:
-            resume_from_checkpoint: A checkpoint folder, None for the newest complete one, False to start anew.
+            resume_from_checkpoint: A checkpoint folder, None for the newest complete one, False to start
+                anew.
             kwargs: Passed on to transformers' `Trainer.train`.
         """
         args = cast(AlignmentConfig, self.args)
@@ -116,7 +118,7 @@ class AlignmentTrainer(SFTTrainer):
             logger.info("resuming from %s", resume_from_checkpoint)
             if self.averaging is not None:
                 self.averaging.load(Path(resume_from_checkpoint))
-        logger.info("training in %d process(es) on %s", args.world_size, args.device)
+        logger.info("training on %s, world size %d", args.device, args.world_size)
         handles = add_residual_dropout(self.model, args.residual_dropout) if args.residual_dropout else []
         try:
             resume = str(resume_from_checkpoint) if resume_from_checkpoint else None
@@ -132,16 +134,16 @@ class AlignmentTrainer(SFTTrainer):
         return_outputs: bool = False,
         num_items_in_batch: Tensor | int | None = None,
     ) -> Any:
-        """Mean loss a labelled token of the whole step's batch, in nats; trl's version is replaced as a whole."""
+        """Mean loss of a labelled token over the whole step's batch, in nats, in place of trl's."""
+        labels = inputs["labels"]
         out = model(
             input_ids=inputs["input_ids"],
-            attention_mask=inputs["attention_mask"],
+            position_ids=inputs["position_ids"],
             output_hidden_states=True,
             use_cache=False,
             logits_to_keep=1,
         )
         head = self.accelerator.unwrap_model(model).get_output_embeddings()
-        labels = inputs["labels"]
         bias = getattr(head, "bias", None)
         total = self.semantic_id_loss(out.hidden_states[-1], head.weight, bias, inputs["input_ids"], labels)
         if num_items_in_batch is None:
@@ -157,10 +159,11 @@ class AlignmentTrainer(SFTTrainer):
         decay = cast(AlignmentConfig, self.args).embedding_weight_decay
         if decay is not None:
             embedding = self.accelerator.unwrap_model(self.model).get_input_embeddings().weight
-            groups = [g for g in optimizer.param_groups if any(p is embedding for p in g["params"])]
-            for group in groups:
-                group["params"] = [p for p in group["params"] if p is not embedding]
-                optimizer.add_param_group({**group, "params": [embedding], "weight_decay": decay})
+            for group in optimizer.param_groups:
+                if any(parameter is embedding for parameter in group["params"]):
+                    group["params"] = [p for p in group["params"] if p is not embedding]
+                    optimizer.add_param_group({**group, "params": [embedding], "weight_decay": decay})
+                    break
         return optimizer
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
@@ -183,15 +186,3 @@ class _EpochRows(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         self.rows.set_epoch(int(state.epoch or 0))
-
-
-def _start_token(text_tokenizer: PreTrainedTokenizerBase) -> int:
-    """The start token, or the end token for models that have no start token (Qwen's)."""
-    token = text_tokenizer.bos_token_id if text_tokenizer.bos_token_id is not None else text_tokenizer.eos_token_id
-    if token is None or text_tokenizer.pad_token_id is None:
-        raise TrainingError(
-            "the text tokenizer lacks a start or a padding token",
-            received=f"bos {text_tokenizer.bos_token_id}, pad {text_tokenizer.pad_token_id}",
-            remedy="set text_tokenizer.pad_token and text_tokenizer.bos_token",
-        )
-    return int(token)

@@ -1,6 +1,7 @@
 """A small language model and a byte-level text tokenizer made from nothing but texts and a few sizes.
 
-Does not know where the texts come from, nor what the model is trained on. Pretrained models take the other way in.
+Does not know where the texts come from, nor what the model is trained on. Pretrained models take the other
+way in.
 """
 
 from __future__ import annotations

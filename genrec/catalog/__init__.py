@@ -1,0 +1,9 @@
+"""The catalog: which item has which Semantic ID, and the trie of all of them.
+
+Does not know token ids or logits: a catalog speaks codes, so one catalog serves any language model.
+"""
+
+from genrec.catalog.catalog import Catalog
+from genrec.catalog.catalog_trie import CatalogTrie
+
+__all__ = ["Catalog", "CatalogTrie"]

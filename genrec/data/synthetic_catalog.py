@@ -1,0 +1,207 @@
+"""The catalog of the synthetic world: what is sold, under which invented brand, for whom, and how it is described.
+
+Does not know who buys what.
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import yaml
+
+_MAX_DEPARTMENTS = 8
+_ITEMS_PER_DEPARTMENT = 20  # a world has fewer departments when it has fewer items than this for each
+_DEPARTMENTS_PER_BRAND = 3
+_BAND_PRICES = (0.6, 1.0, 1.9)
+_SIZE_PRICES = (1.0, 1.4, 2.0)
+
+
+@dataclass(frozen=True)
+class SyntheticCatalog:
+    """The items of a world, type by type, as arrays for the process and as rows for people.
+
+    Attributes:
+        rows: One row an item: title, brand, categories, description, price; no id yet.
+        item_type: int64[items], ascending.
+        item_brand: int64[items].
+        item_band: int64[items], price band of the brand: 0 low, 1 middle, 2 high.
+        item_fit: int64[items], the kind of customer (0-3) the item is made for.
+        type_department: int64[types].
+        routines: Circles of types in the order they are bought; each lies in one department.
+        num_brands: Brands in the world.
+    """
+
+    rows: list[dict[str, Any]]
+    item_type: np.ndarray
+    item_brand: np.ndarray
+    item_band: np.ndarray
+    item_fit: np.ndarray
+    type_department: np.ndarray
+    routines: tuple[tuple[int, ...], ...]
+    num_brands: int
+
+
+def make_catalog(num_items: int, rng: np.random.Generator) -> SyntheticCatalog:
+    """Draws a catalog of `num_items` items with distinct titles."""
+    source = importlib.resources.files("genrec.data").joinpath("synthetic_words.yaml")
+    words = yaml.load(source.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    num_departments = int(np.clip(num_items // _ITEMS_PER_DEPARTMENT, 2, _MAX_DEPARTMENTS))
+    chosen = rng.permutation(len(words["departments"]))[:num_departments]
+    departments = [words["departments"][index] for index in chosen]
+    brands, band_of_brand, sold_in = _make_brands(words, num_items, num_departments, rng)
+    types, type_department, routines = [], [], []
+    for index, department in enumerate(departments):
+        routines += [tuple(len(types) + place for place in routine) for routine in department["routines"]]
+        types += department["types"]
+        type_department += [index] * len(department["types"])
+    item_type = np.repeat(np.arange(len(types)), _counts(num_items, len(types), rng))
+    item_brand, item_fit, variant = _fill_shelves(item_type, np.array(type_department), sold_in, rng)
+    writer = _Writer(words, departments, types, type_department, routines)
+    rows = writer.write(item_type, [brands[b] for b in item_brand], band_of_brand[item_brand], item_fit, variant, rng)
+    return SyntheticCatalog(
+        rows,
+        item_type,
+        item_brand,
+        band_of_brand[item_brand],
+        item_fit,
+        np.array(type_department),
+        tuple(routines),
+        len(brands),
+    )
+
+
+def _counts(num_items: int, num_types: int, rng: np.random.Generator) -> np.ndarray:
+    """Splits the items over the types: unequal, at least two each."""
+    shares = rng.uniform(0.6, 1.4, num_types)
+    exact = shares / shares.sum() * (num_items - 2 * num_types)
+    counts = np.floor(exact).astype(np.int64)
+    counts[np.argsort(counts - exact, kind="stable")[: num_items - 2 * num_types - counts.sum()]] += 1
+    return counts + 2
+
+
+def _make_brands(
+    words: dict[str, Any], num_items: int, num_departments: int, rng: np.random.Generator
+) -> tuple[list[str], np.ndarray, list[list[int]]]:
+    """Gives brand names, each brand's price band, and the brands of every department (all three bands in each)."""
+    names = words["brands"] + [f"{name} {second}" for second in words["brand_seconds"] for name in words["brands"]]
+    count = int(np.clip(round(0.8 * num_items**0.5), 9, len(names)))
+    shuffled = rng.permutation(min(count, len(words["brands"])))
+    order = np.concatenate([shuffled, np.arange(len(shuffled), count)])
+    bands = np.arange(count) % 3
+    sold_in: list[list[int]] = [[] for _ in range(num_departments)]
+    for band in range(3):
+        around = rng.permutation(num_departments)
+        for turn, brand in enumerate(np.flatnonzero(bands == band)):
+            places = {(turn * _DEPARTMENTS_PER_BRAND + step) % num_departments for step in range(_DEPARTMENTS_PER_BRAND)}
+            for place in sorted(places):
+                sold_in[around[place]].append(int(brand))
+    return [names[index] for index in order], bands, sold_in
+
+
+def _fill_shelves(
+    item_type: np.ndarray, type_department: np.ndarray, sold_in: list[list[int]], rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Gives every item a brand, a kind of customer and a variant (0-35), no combination twice in a type."""
+    item_brand, item_fit, variant = (np.empty_like(item_type) for _ in range(3))
+    for kind in range(len(type_department)):
+        rows = np.flatnonzero(item_type == kind)
+        brands = np.array(sold_in[type_department[kind]])
+        cells = rng.permutation(len(brands) * 4)
+        variants = rng.permuted(np.tile(np.arange(36), (len(cells), 1)), axis=1)
+        turn, place = np.divmod(np.arange(len(rows)), len(cells))
+        item_brand[rows] = brands[cells[place] // 4]
+        item_fit[rows] = cells[place] % 4
+        variant[rows] = variants[place, turn]
+    return item_brand, item_fit, variant
+
+
+class _Writer:
+    """Writes titles and descriptions from the word lists."""
+
+    def __init__(
+        self,
+        words: dict[str, Any],
+        departments: list[dict[str, Any]],
+        types: list[dict[str, Any]],
+        type_department: list[int],
+        routines: list[tuple[int, ...]],
+    ) -> None:
+        self.words, self.departments, self.types, self.type_department = words, departments, types, type_department
+        self.following = {
+            routine[place - 1]: types[routine[place]]["name"]
+            for routine in reversed(routines)
+            for place in range(len(routine))
+        }
+
+    def write(
+        self,
+        item_type: np.ndarray,
+        brands: list[str],
+        bands: np.ndarray,
+        fits: np.ndarray,
+        variants: np.ndarray,
+        rng: np.random.Generator,
+    ) -> list[dict[str, Any]]:
+        """Gives the rows of all items; randomness decides on wording, price and which sentences are there."""
+        dice = rng.random((len(item_type), 7)).tolist()
+        rows, titles = [], set()
+        for kind, brand, band, fit, variant, roll in zip(
+            item_type.tolist(), brands, bands.tolist(), fits.tolist(), variants.tolist(), dice, strict=True
+        ):
+            word, extra, size = variant // 12, variant // 3 % 4, variant % 3
+            product = self.types[kind]
+            department = self.departments[self.type_department[kind]]
+            style, names = self._vocabulary(product, department, fit, word, extra)
+            names |= {"brand": brand, "type": product["name"], "size": product["sizes"][size]}
+            title = _pick(style["titles"], roll[0]).format(**names)
+            if title in titles:
+                title = style["titles"][-1].format(**names)
+            titles.add(title)
+            price = product["price"] * _BAND_PRICES[band] * _SIZE_PRICES[size] * (0.9 + 0.2 * roll[1])
+            row = {
+                "title": title,
+                "brand": brand,
+                "categories": [department["name"], product["group"], product["plural"]],
+                "description": self._describe(kind, band, style, names, roll[2:]),
+                "price": int(price * 2) / 2 + 0.49,
+            }
+            rows.append(row)
+        return rows
+
+    def _vocabulary(
+        self, product: dict[str, Any], department: dict[str, Any], fit: int, word: int, extra: int
+    ) -> tuple[dict[str, Any], dict[str, str]]:
+        kind = department["fits"][fit]
+        if product.get("tool"):
+            tools = self.words["tools"]
+            return tools, {"word": tools["words"][fit][word], "extra": tools["extras"][extra], "fit": kind["name"]}
+        return department, {"word": kind["words"][word], "extra": kind["extras"][extra], "fit": kind["name"]}
+
+    def _describe(
+        self, kind: int, band: int, style: dict[str, Any], names: dict[str, str], roll: list[float]
+    ) -> str:
+        """Gives one to three sentences: what it is; then some of for whom, from what house, and what comes next."""
+        small = {key: _lower(names[key]) for key in ("word", "extra", "fit")}
+        small |= {"Extra": small["extra"][0].upper() + small["extra"][1:], "brand": names["brand"]}
+        sentences = [_pick(self.types[kind]["lines"], roll[0])]
+        if roll[1] < 0.85:
+            sentences.append(_pick(style["details"], roll[1] / 0.85).format(**small))
+        if roll[2] < 0.6:
+            sentences.append(_pick(self.words["bands"][band], roll[3]).format(**small))
+        elif roll[4] < 0.5:
+            following = self.following[kind]
+            article = "an" if following[0] in "AEIOU" else "a"
+            sentences.append(f"The next step is {article} {following.lower()}.")
+        return " ".join(sentences)
+
+
+def _pick(choices: list[str], roll: float) -> str:
+    return choices[int(roll * len(choices))]
+
+
+def _lower(text: str) -> str:
+    """Lower case, except for names such as the C of "Vitamin C" and "Q10"."""
+    return " ".join(word if len(word) == 1 or word[-1].isdigit() else word.lower() for word in text.split())

@@ -1,0 +1,27 @@
+"""The processes of a launch, on GPUs or on CPUs.
+
+Does not know what they do.
+"""
+
+from __future__ import annotations
+
+import os
+
+import torch
+from accelerate import PartialState
+
+
+def process_state() -> PartialState:
+    """State of this launch: how many processes there are and which one this is.
+
+    To be called before anything else asks accelerate. Where there is no accelerator, or where accelerate's
+    own variable `ACCELERATE_USE_CPU` asks for it, several processes talk through gloo; accelerate by itself
+    would let each of them believe that it is alone.
+    """
+    return PartialState(cpu=on_cpu())
+
+
+def on_cpu() -> bool:
+    """Whether this process trains on the CPU."""
+    asked = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes")
+    return asked or not torch.accelerator.is_available()
