@@ -339,7 +339,10 @@ def write_yaml(path: str | Path, mapping: object, header: str | None = None) -> 
         mapping: What `to_mapping` accepts.
         header: Text to put on top as comment lines.
     """
-    body = yaml.safe_dump(to_mapping(mapping), sort_keys=False, allow_unicode=True, width=110)
+    plain = to_mapping(mapping)
+    body = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=110)
+    if any(mark in body for mark in "\x85\u2028\u2029"):  # line breaks to YAML: only their escapes come back
+        body = yaml.safe_dump(plain, sort_keys=False, allow_unicode=False, width=110)
     comment = "".join(f"# {line}".rstrip() + "\n" for line in (header or "").splitlines())
     atomic_write_text(path, comment + body)
 

@@ -5,7 +5,6 @@ Does not know how it is estimated.
 
 from __future__ import annotations
 
-from genrec import pipeline
 from genrec.cli.arguments import AsJson, Overrides, RecipeArgument
 from genrec.cli.output import json_line, line
 from genrec.recipe import Recipe
@@ -13,6 +12,8 @@ from genrec.recipe import Recipe
 
 def check(recipe: RecipeArgument, overrides: Overrides = None, as_json: AsJson = False) -> None:
     """Read the data, build the model, print samples, tokens, steps, trained parameters, time and memory."""
+    from genrec import pipeline
+
     loaded = Recipe.load(recipe, overrides or [])
     found = pipeline.check(loaded)
     if as_json:
@@ -30,8 +31,6 @@ def check(recipe: RecipeArgument, overrides: Overrides = None, as_json: AsJson =
     line(f"steps               {found.steps:,} at most (batch {loaded.align.batch_size})")
     line(f"trained parameters  {found.trained_parameters:,}")
     milliseconds = found.seconds_per_step * 1000
-    line(
-        f"time                about {found.training_minutes:.1f} min, {milliseconds:.0f} ms a step as measured here;"
-    )
+    line(f"time                about {found.training_minutes:.1f} min, {milliseconds:.0f} ms a step here;")
     line("                    validations come on top, early stopping may end it before")
     line(f"memory              about {found.memory_gib:.1f} GiB")

@@ -10,8 +10,6 @@ import platform
 import shutil
 from importlib.metadata import PackageNotFoundError, version
 
-import torch
-
 from genrec.cli.output import line
 
 PACKAGES = (
@@ -39,6 +37,8 @@ def _version(package: str) -> str | None:
 
 def doctor() -> None:
     """Print versions, devices, memory and disk, and what is missing."""
+    import torch
+
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     line(f"python {platform.python_version()} on {platform.system()} {platform.machine()}")
     disk = shutil.disk_usage(".").free / 2**30

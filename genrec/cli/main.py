@@ -31,7 +31,7 @@ app.command("doctor")(doctor.doctor)
 
 
 def main() -> None:
-    """Entry point: a known error is printed in its three parts, without a traceback, and ends with status 1."""
+    """Entry point; a known error is printed in its three parts, without a traceback, with status 1."""
     setup_logging()
     try:
         app()

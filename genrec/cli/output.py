@@ -9,12 +9,14 @@ import json
 import logging
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
-from genrec.pipeline import StageResult
+if TYPE_CHECKING:
+    from genrec.pipeline import StageResult
+
 
 
 def setup_logging() -> None:

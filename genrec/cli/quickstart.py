@@ -9,10 +9,8 @@ from typing import Annotated
 
 import typer
 
-from genrec import pipeline
 from genrec.cli.output import line, stage_line, table
 from genrec.recipe import Recipe
-from genrec.recommender import GenerativeRecommender
 
 
 def quickstart(
@@ -21,7 +19,10 @@ def quickstart(
         typer.Argument(metavar="[KEY=VALUE]...", help="Overrides, such as seed=1 output_dir=outputs/mine"),
     ] = None,
 ) -> None:
-    """Run everything on a synthetic catalog, in minutes on a CPU: IDs, training, evaluation, recommendations."""
+    """Run all stages on a synthetic catalog, in minutes on a CPU, and recommend for one user."""
+    from genrec import pipeline
+    from genrec.recommender import GenerativeRecommender
+
     recipe = Recipe.load("quickstart", overrides or [])
     inputs = pipeline.load_inputs(recipe)
     users, interactions = len(inputs.log.user_ids), len(inputs.log)

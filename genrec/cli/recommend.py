@@ -12,7 +12,6 @@ import typer
 
 from genrec.cli.arguments import AsJson
 from genrec.cli.output import json_line, table
-from genrec.recommender import GenerativeRecommender
 
 
 def recommend(
@@ -36,6 +35,8 @@ def recommend(
 
     Example: genrec recommend outputs/quickstart/bundle --history w0012 w0815 -k 10 --json
     """
+    from genrec.recommender import GenerativeRecommender
+
     ids = [*(history or []), *(more_history or [])]
     found = GenerativeRecommender.from_pretrained(bundle).recommend(
         ids, k, exclude_history=not include_history, unknown="skip" if skip_unknown else "error"

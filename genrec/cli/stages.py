@@ -5,7 +5,6 @@ Does not know what a stage does.
 
 from __future__ import annotations
 
-from genrec import pipeline
 from genrec.cli.arguments import Overrides, RecipeArgument
 from genrec.cli.output import line, stage_line
 from genrec.recipe import Recipe
@@ -17,6 +16,8 @@ def build_ids(recipe: RecipeArgument, overrides: Overrides = None) -> None:
     Skips the work when the same IDs are there already. Example: genrec build-ids quickstart
     output_dir=outputs/mine
     """
+    from genrec import pipeline
+
     result = pipeline.build_ids(Recipe.load(recipe, overrides or []))
     stage_line(result)
     line((result.folder / "diagnostics.md").read_text(encoding="utf-8"))
@@ -28,11 +29,15 @@ def align(recipe: RecipeArgument, overrides: Overrides = None) -> None:
     For several processes: accelerate launch --config_file recipes/accelerate/cpu2.yaml scripts/align.py
     RECIPE
     """
+    from genrec import pipeline
+
     stage_line(pipeline.align(Recipe.load(recipe, overrides or [])))
 
 
 def evaluate(recipe: RecipeArgument, overrides: Overrides = None) -> None:
     """Measure the bundle and the baselines on the test cases: full catalog, hits counted per item."""
+    from genrec import pipeline
+
     result = pipeline.evaluate(Recipe.load(recipe, overrides or []))
     stage_line(result)
     line((result.folder / "report.md").read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Items, interactions, splits and readers.
+"""Items, interactions, splits and their files, and a synthetic world to show things on.
 
 Does not know torch, Semantic IDs or prompts.
 """
@@ -7,5 +7,6 @@ from genrec.data.canonical import canonical_order
 from genrec.data.cases import Cases, Histories, Split
 from genrec.data.interactions import InteractionLog
 from genrec.data.items import ItemTable
+from genrec.data.synthetic_world import SyntheticWorld
 
-__all__ = ["Cases", "Histories", "InteractionLog", "ItemTable", "Split", "canonical_order"]
+__all__ = ["Cases", "Histories", "InteractionLog", "ItemTable", "Split", "SyntheticWorld", "canonical_order"]

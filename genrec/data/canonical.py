@@ -18,8 +18,8 @@ CHUNK = 1 << 16
 def canonical_order(item_ids: Iterable[str]) -> list[str]:
     """Returns the distinct ids ordered by the sha256 of their UTF-8 bytes.
 
-    The order is the same whatever the order of the argument, and says nothing about the items: ids that are numbered by
-    popularity, time or category lose that trace.
+    The order is the same whatever the order of the argument, and says nothing about the items: ids that are
+    numbered by popularity, time or category lose that trace.
     """
     return sorted(set(item_ids), key=id_hash)
 
@@ -30,7 +30,7 @@ def id_hash(identifier: str, seed: int | None = None) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
-def column_bytes(column: pa.ChunkedArray) -> Iterator[bytes]:
+def column_bytes(column: pa.ChunkedArray | pa.Array) -> Iterator[bytes]:
     """Yields a column's values as JSON lists, the same bytes however the column is chunked or encoded."""
     for start in range(0, len(column), CHUNK):
         yield json_bytes(column.slice(start, CHUNK).to_pylist())

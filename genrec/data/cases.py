@@ -80,7 +80,7 @@ class Cases:
         )
 
     def sample(self, n: int, seed: int = 0) -> Cases:
-        """Returns n cases, or all where there are no more; which ones does not depend on the order of the cases.
+        """Returns n cases, or all where there are no more; the choice does not depend on their order.
 
         Cases are drawn by a hash of the seed and their content, and keep the order they have here.
 

@@ -37,7 +37,7 @@ def k_core(log: InteractionLog, k: int) -> InteractionLog:
         if not len(kept):
             raise DataError(
                 f"the {k}-core of the log is empty",
-                received=f"{len(log)} interactions of {len(log.user_ids)} users with {len(log.item_ids)} items",
+                received=f"{len(log)} interactions, {len(log.user_ids)} users, {len(log.item_ids)} items",
                 remedy="choose a smaller k",
             )
     return log if len(kept) == len(log) else log.take(kept)
@@ -46,9 +46,10 @@ def k_core(log: InteractionLog, k: int) -> InteractionLog:
 def leave_one_out(log: InteractionLog) -> Split:
     """Cuts the last interaction of each user for the test and the one before it for the validation.
 
-    For a user with n >= 3 interactions: test case = (the first n - 1, the n-th); validation case = (the first n - 2,
-    the one after them); training = the first n - 2. Users with fewer than 3 interactions train with all they have and give no
-    case. This is the protocol of SASRec (arXiv 1808.09781, section IV) over the full catalog.
+    For a user with n >= 3 interactions: test case = (the first n - 1, the n-th); validation case = (the first
+    n - 2, the one after them); training = the first n - 2. Users with fewer than 3 interactions train with
+    all they have and give no case. This is the protocol of SASRec (arXiv 1808.09781, section IV) over the
+    full catalog.
 
     Raises:
         DataError: No user has 3 interactions.
@@ -75,11 +76,12 @@ def leave_one_out(log: InteractionLog) -> Split:
 def time_split(log: InteractionLog, validation_share: float, test_share: float) -> Split:
     """Cuts all users at the same two moments.
 
-    Of the n stamps in ascending order, the test window starts at the stamp of rank `floor(n * (1 - test_share))` and the
-    validation window at that of rank `floor(n * (1 - test_share - validation_share))`, ranks from 0; stamps equal to a cut lie after
-    it. Training = everything before the validation window. Per user and window one case: history = everything of the user
-    before the window starts (for the test window the validation window included), target = the user's first interaction in
-    the window. Users with nothing before a window have no history and give no case in it.
+    The latest `round(n * test_share)` of the n interactions are the test window, the `validation_share`
+    before them the validation window; where the first stamp of a window stands before it too, the window
+    starts with all that have it. Training = everything before the validation window. Per user and window one
+    case: history = everything of the user before the window starts (for the test window the validation window
+    included), target = the user's first interaction in the window. Users with nothing before a window have no
+    history and give no case in it.
 
     Raises:
         DataError: The log knows the order only, the shares are not within (0, 1), or a part is empty.
@@ -89,7 +91,7 @@ def time_split(log: InteractionLog, validation_share: float, test_share: float) 
         raise DataError(
             "a split by time needs absolute times, and this log knows the order within each user only",
             received=f"time_kind={log.time_kind!r}",
-            remedy='use leave_one_out(), or read the log with time="absolute" if its stamps are comparable between users',
+            remedy='use leave_one_out(), or read it with time="absolute" if users share one clock',
         )
     if not (validation_share > 0 and test_share > 0 and validation_share + test_share < 1):
         raise DataError(
@@ -97,16 +99,16 @@ def time_split(log: InteractionLog, validation_share: float, test_share: float) 
             received=f"validation_share={validation_share}, test_share={test_share}",
             remedy="choose shares above 0 that sum to less than 1",
         )
-    ordered = np.sort(times)
-    test_cut = ordered[int(len(log) * (1 - test_share))]
-    validation_cut = ordered[int(len(log) * (1 - test_share - validation_share))]
+    n, ordered = len(log), np.sort(times)
+    test_cut = ordered[min(n - round(n * test_share), n - 1)]
+    validation_cut = ordered[min(n - round(n * (test_share + validation_share)), n - 1)]
     before = times < validation_cut
     build = _CaseBuilder(log)
     validation = build.window(times >= validation_cut, times < test_cut)
     test = build.window(times >= test_cut, np.ones(len(log), dtype=bool))
     rule = (
-        f"global time split: validation from stamp {validation_cut}, test from stamp {test_cut} "
-        f"(shares {validation_share}, {test_share}); one case per user and window, the first interaction in it; "
+        f"global time split: validation from stamp {validation_cut}, test from stamp {test_cut} (shares "
+        f"{validation_share}, {test_share}); one case per user and window, the first interaction in it; "
         "users with nothing before a window give no case in it"
     )
     _require_parts(before, validation, test, "choose other shares: many interactions may have the same stamp")
@@ -116,18 +118,20 @@ def time_split(log: InteractionLog, validation_share: float, test_share: float) 
 def cold_item_split(log: InteractionLog, share: float, seed: int = 0) -> Split:
     """Holds a share of the items back, so that they occur in no training interaction.
 
-    The items are ordered by the sha256 of "<seed>:<item_id>" and the first `round(share * items)` (at least 2) are cold; the
-    even ranks among them belong to the validation, the odd ones to the test. A user's interactions before the first
-    cold one train; that cold interaction is a case with them as history, in the set its item belongs to; what comes after it
-    is unused. A user who starts with a cold item has no history and gives no case. Warm items that occur after cold ones
-    only are in no training interaction either.
+    The items are ordered by the sha256 of "<seed>:<item_id>" and the first `round(share * items)` (at least
+    2) are cold; the even ranks among them belong to the validation, the odd ones to the test. A user's
+    interactions before the first cold one train; that cold interaction is a case with them as history, in the
+    set its item belongs to; what comes after it is unused. A user who starts with a cold item has no history
+    and gives no case. Warm items that occur after cold ones only are in no training interaction either.
 
     Raises:
         DataError: The share is not within (0, 1), or a part is empty.
     """
     if not 0 < share < 1:
         raise DataError(
-            "the share of cold items must lie between 0 and 1", received=f"share={share}", remedy="0.1 is usual"
+            "the share of cold items must lie between 0 and 1",
+            received=f"share={share}",
+            remedy="0.1 is usual",
         )
     ranked = sorted(range(len(log.item_ids)), key=lambda index: id_hash(log.item_ids[index], seed))
     cold = ranked[: max(2, round(share * len(ranked)))]
@@ -142,10 +146,12 @@ def cold_item_split(log: InteractionLog, share: float, seed: int = 0) -> Split:
     train = rows < first[log.users]
     targets = first[(first < log.offsets[1:]) & (first > log.offsets[:-1])]
     build = _CaseBuilder(log)
-    validation, test = (build.cases(targets[group[targets] == g], targets[group[targets] == g]) for g in (1, 2))
+    validation, test = (
+        build.cases(targets[group[targets] == g], targets[group[targets] == g]) for g in (1, 2)
+    )
     rule = (
-        f"cold items: {len(cold)} of {len(ranked)} items (share {share}, seed {seed}) are in no training interaction; "
-        "a user's first cold interaction is the case, what comes before it trains"
+        f"cold items: {len(cold)} of {len(ranked)} items (share {share}, seed {seed}) are in no training "
+        "interaction; a user's first cold interaction is the case, what comes before it trains"
     )
     _require_parts(train, validation, test, "choose another share or seed, or take a larger log")
     return Split(log.take(train), validation, test, rule)
@@ -181,7 +187,7 @@ class _CaseBuilder:
         )
 
     def window(self, started: np.ndarray, not_over: np.ndarray) -> Cases:
-        """One case per user: the first row since the window started, if it is not over by then and a history is there."""
+        """One case per user: the first row since the window started, if it lies in it and has a history."""
         count = np.concatenate([[0], np.cumsum(~started)])
         starts, ends = self.offsets[:-1], self.offsets[1:]
         first = starts + count[ends] - count[starts]  # [users], rows are in time order within a user

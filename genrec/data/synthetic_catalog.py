@@ -47,7 +47,9 @@ class SyntheticCatalog:
 def make_catalog(num_items: int, rng: np.random.Generator) -> SyntheticCatalog:
     """Draws a catalog of `num_items` items with distinct titles."""
     source = importlib.resources.files("genrec.data").joinpath("synthetic_words.yaml")
-    words = yaml.load(source.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    words = yaml.load(
+        source.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    )
     num_departments = int(np.clip(num_items // _ITEMS_PER_DEPARTMENT, 2, _MAX_DEPARTMENTS))
     chosen = rng.permutation(len(words["departments"]))[:num_departments]
     departments = [words["departments"][index] for index in chosen]
@@ -60,7 +62,9 @@ def make_catalog(num_items: int, rng: np.random.Generator) -> SyntheticCatalog:
     item_type = np.repeat(np.arange(len(types)), _counts(num_items, len(types), rng))
     item_brand, item_fit, variant = _fill_shelves(item_type, np.array(type_department), sold_in, rng)
     writer = _Writer(words, departments, types, type_department, routines)
-    rows = writer.write(item_type, [brands[b] for b in item_brand], band_of_brand[item_brand], item_fit, variant, rng)
+    rows = writer.write(
+        item_type, [brands[b] for b in item_brand], band_of_brand[item_brand], item_fit, variant, rng
+    )
     return SyntheticCatalog(
         rows,
         item_type,
@@ -86,7 +90,9 @@ def _make_brands(
     words: dict[str, Any], num_items: int, num_departments: int, rng: np.random.Generator
 ) -> tuple[list[str], np.ndarray, list[list[int]]]:
     """Gives brand names, each brand's price band, and the brands of every department (all three bands in each)."""
-    names = words["brands"] + [f"{name} {second}" for second in words["brand_seconds"] for name in words["brands"]]
+    names = words["brands"] + [
+        f"{name} {second}" for second in words["brand_seconds"] for name in words["brands"]
+    ]
     count = int(np.clip(round(0.8 * num_items**0.5), 9, len(names)))
     shuffled = rng.permutation(min(count, len(words["brands"])))
     order = np.concatenate([shuffled, np.arange(len(shuffled), count)])
@@ -95,7 +101,10 @@ def _make_brands(
     for band in range(3):
         around = rng.permutation(num_departments)
         for turn, brand in enumerate(np.flatnonzero(bands == band)):
-            places = {(turn * _DEPARTMENTS_PER_BRAND + step) % num_departments for step in range(_DEPARTMENTS_PER_BRAND)}
+            places = {
+                (turn * _DEPARTMENTS_PER_BRAND + step) % num_departments
+                for step in range(_DEPARTMENTS_PER_BRAND)
+            }
             for place in sorted(places):
                 sold_in[around[place]].append(int(brand))
     return [names[index] for index in order], bands, sold_in
@@ -129,7 +138,12 @@ class _Writer:
         type_department: list[int],
         routines: list[tuple[int, ...]],
     ) -> None:
-        self.words, self.departments, self.types, self.type_department = words, departments, types, type_department
+        self.words, self.departments, self.types, self.type_department = (
+            words,
+            departments,
+            types,
+            type_department,
+        )
         self.following = {
             routine[place - 1]: types[routine[place]]["name"]
             for routine in reversed(routines)
@@ -177,7 +191,11 @@ class _Writer:
         kind = department["fits"][fit]
         if product.get("tool"):
             tools = self.words["tools"]
-            return tools, {"word": tools["words"][fit][word], "extra": tools["extras"][extra], "fit": kind["name"]}
+            return tools, {
+                "word": tools["words"][fit][word],
+                "extra": tools["extras"][extra],
+                "fit": kind["name"],
+            }
         return department, {"word": kind["words"][word], "extra": kind["extras"][extra], "fit": kind["name"]}
 
     def _describe(

@@ -26,7 +26,9 @@ from genrec.data.synthetic_catalog import SyntheticCatalog
 STAY = (0.62, 0.35)  # probability to stay in the department: ordinarily, and just after a change
 BACK = (0.16, 0.50)  # to go back to the one before; what is left goes elsewhere
 OFF_ROUTINE = 0.10  # probability that the type is any of the department's
-OTHER_ROUTINE = 0.08  # weight of a routine that does not explain the two latest types, against 1 for one that does
+OTHER_ROUTINE = (
+    0.08  # weight of a routine that does not explain the two latest types, against 1 for one that does
+)
 LOYALTY = 3.0
 BAND_PRIOR = (0.45, 0.35, 0.20)
 FIT_PRIOR = (0.30, 0.26, 0.24, 0.20)
@@ -148,7 +150,10 @@ class _State:
         catalog = process.catalog
         num_types, num_departments = process.shelf.shape[0], len(process.department_weights)
         self.process = process
-        self.here, self.before = np.full(size, -1), np.full(size, -1)  # departments: the last one, the one before it
+        self.here, self.before = (
+            np.full(size, -1),
+            np.full(size, -1),
+        )  # departments: the last one, the one before it
         self.changed = np.zeros(size, dtype=np.int64)
         self.trail = np.full((size, num_departments, 2), num_types)  # the two latest types of each department
         self.brands = np.zeros((size, catalog.num_brands))
@@ -168,7 +173,9 @@ class _State:
         stay = np.where(started, np.array(STAY)[changed], 0.0)
         back = np.where(has_before, np.array(BACK)[changed], 0.0)
         total = elsewhere.sum(axis=1)
-        result = elsewhere * np.divide(1 - stay - back, total, out=np.zeros_like(total), where=total > 0)[:, None]
+        result = (
+            elsewhere * np.divide(1 - stay - back, total, out=np.zeros_like(total), where=total > 0)[:, None]
+        )
         result[at[started], here[started]] += stay[started]
         result[at[has_before], before[has_before]] += back[has_before]
         return result
@@ -188,7 +195,9 @@ class _State:
         brands = process.catalog.item_brand[items]
         weights = process.popularity[items] * (1 + LOYALTY * self.brands[rows[:, None], brands])
         weights[items < 0] = 0
-        first = items[:, :1]  # candidates are consecutive items: an owned one's column is its distance to the first
+        first = items[
+            :, :1
+        ]  # candidates are consecutive items: an owned one's column is its distance to the first
         columns = self.owned[rows, : int(self.length[rows].max(initial=0))] - first
         inside = (columns >= 0) & (columns < items.shape[1]) & (self.owned[rows, : columns.shape[1]] >= 0)
         row, place = np.nonzero(inside)
@@ -246,7 +255,9 @@ def _follow_table(catalog: SyntheticCatalog) -> np.ndarray:
         kinds = np.flatnonzero(catalog.type_department == department)
         routines = [routine for routine in catalog.routines if routine[0] in kinds]
         starts = np.isin(kinds, [routine[0] for routine in routines])
-        table[num_types, num_types, kinds] = OFF_ROUTINE / len(kinds) + (1 - OFF_ROUTINE) * starts / starts.sum()
+        table[num_types, num_types, kinds] = (
+            OFF_ROUTINE / len(kinds) + (1 - OFF_ROUTINE) * starts / starts.sum()
+        )
         for before in [*kinds, num_types]:
             for last in kinds:
                 row = np.zeros(num_types)

@@ -67,7 +67,8 @@ class EmbeddingTable:
             missing = [item for item in item_ids if item not in self._rows]
             raise DataError(
                 f"{len(missing)} of {len(item_ids)} items have no vector",
-                received=f"without one: {', '.join(map(repr, missing[:5]))}" + (", …" if len(missing) > 5 else ""),
+                received=f"without one: {', '.join(map(repr, missing[:5]))}"
+                + (", …" if len(missing) > 5 else ""),
                 remedy="encode these items too, or give a file of vectors that covers the whole item table",
             ) from error
         return np.asarray(self.vectors[rows])
@@ -174,7 +175,9 @@ def _read_npy(path: Path, *, mapped: bool) -> Any:
     try:
         loaded = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}", remedy="check the path") from error
+        raise DataError(
+            f"{path} cannot be read: {error.strerror or error}", remedy="check the path"
+        ) from error
     except (ValueError, EOFError) as error:
         raise DataError(
             f"{path} is no plain .npy file",
@@ -182,7 +185,9 @@ def _read_npy(path: Path, *, mapped: bool) -> Any:
             remedy="write it with numpy.save(path, array, allow_pickle=False)",
         ) from error
     if not isinstance(loaded, np.ndarray):
-        raise DataError(f"{path} is no .npy file", received=type(loaded).__name__, remedy="write it with numpy.save")
+        raise DataError(
+            f"{path} is no .npy file", received=type(loaded).__name__, remedy="write it with numpy.save"
+        )
     return loaded
 
 
@@ -202,9 +207,13 @@ def _read_ids(path: Path) -> list[str]:
                 remedy="write UTF-8: a .txt with one id a line, or a .json with a list",
             ) from error
     if not isinstance(loaded, list):
-        raise DataError(f"{path} must hold a list of item ids", received=type(loaded).__name__, remedy="write a list")
+        raise DataError(
+            f"{path} must hold a list of item ids", received=type(loaded).__name__, remedy="write a list"
+        )
     # Whole numbers are ids that a spreadsheet or numpy turned into numbers; anything else is refused by the table.
-    return [str(entry) if isinstance(entry, int) and not isinstance(entry, bool) else entry for entry in loaded]
+    return [
+        str(entry) if isinstance(entry, int) and not isinstance(entry, bool) else entry for entry in loaded
+    ]
 
 
 def _lines(text: str) -> list[str]:

@@ -45,7 +45,9 @@ class LsaItemEncoder:
 
     def __init__(self, fields: Sequence[str] = DEFAULT_FIELDS, dim: int = 64, seed: int = 0) -> None:
         if dim < 1:
-            raise ConfigError("the width of LSA vectors must be at least 1", received=dim, remedy="give dim=64")
+            raise ConfigError(
+                "the width of LSA vectors must be at least 1", received=dim, remedy="give dim=64"
+            )
         self.template = TextTemplate(tuple(fields))
         self.dim = dim
         self.seed = seed
@@ -111,8 +113,12 @@ class LsaItemEncoder:
         """
         if self._terms is None:
             raise DataError("this encoder has learned nothing yet", remedy="call fit(items) before save")
-        with saved_artifact(folder, kind=KIND, facts={"encoder": NAME, "settings": self._settings()}) as temporary:
-            (temporary / "terms.json").write_text(json.dumps(self._terms, ensure_ascii=False), encoding="utf-8")
+        with saved_artifact(
+            folder, kind=KIND, facts={"encoder": NAME, "settings": self._settings()}
+        ) as temporary:
+            (temporary / "terms.json").write_text(
+                json.dumps(self._terms, ensure_ascii=False), encoding="utf-8"
+            )
             save_file({"idf": self._idf, "components": self._components}, temporary / "lsa.safetensors")
 
     @classmethod
@@ -135,7 +141,9 @@ class LsaItemEncoder:
                 raise ValueError("terms and directions do not fit together")
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             raise ArtifactError(
-                f"{folder} holds no LSA encoder that can be read", received=str(error), remedy="fit and save it again"
+                f"{folder} holds no LSA encoder that can be read",
+                received=str(error),
+                remedy="fit and save it again",
             ) from error
         return encoder
 
@@ -155,5 +163,9 @@ def _vectorizer(terms: list[str] | None) -> Any:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     return TfidfVectorizer(
-        sublinear_tf=True, token_pattern=r"(?u)\b\w+\b", max_features=MAX_TERMS, vocabulary=terms, dtype=np.float64
+        sublinear_tf=True,
+        token_pattern=r"(?u)\b\w+\b",
+        max_features=MAX_TERMS,
+        vocabulary=terms,
+        dtype=np.float64,
     )

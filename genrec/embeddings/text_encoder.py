@@ -129,7 +129,9 @@ class TextItemEncoder:
             encoder._weights = facts["weights"]
         except (ValueError, KeyError, TypeError) as error:
             raise ArtifactError(
-                f"{folder} holds no text encoder that can be read", received=str(error), remedy="save it again"
+                f"{folder} holds no text encoder that can be read",
+                received=str(error),
+                remedy="save it again",
             ) from error
         return encoder
 
@@ -179,7 +181,9 @@ class TextItemEncoder:
         if self.model != MINILM:
             return Path(self.model) if Path(self.model).is_dir() else None
         found = importlib.util.find_spec(MINILM_PACKAGE)
-        folder = Path(found.origin).parent / "model" if found is not None and found.origin is not None else None
+        folder = (
+            Path(found.origin).parent / "model" if found is not None and found.origin is not None else None
+        )
         if folder is not None and (folder / "model.safetensors").is_file():
             return folder
         if required:

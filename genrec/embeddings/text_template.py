@@ -30,7 +30,7 @@ class TextTemplate:
 
     def __post_init__(self) -> None:
         """Checks the fields."""
-        if isinstance(self.fields, str) or not self.fields or len(set(self.fields)) != len(self.fields):
+        if not self.fields or len(set(self.fields)) != len(self.fields):
             raise ConfigError(
                 "a text template needs at least one field, each of them once",
                 received=repr(self.fields),

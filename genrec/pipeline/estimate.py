@@ -1,6 +1,6 @@
 """`check`: what a recipe will cost, before anything is spent.
 
-Does not train or encode: it counts, builds the model once and times a few steps of it on made-up IDs.
+Does not know how to train: it counts, builds the model once and times a few steps of it on made-up IDs.
 """
 
 from __future__ import annotations

@@ -111,7 +111,9 @@ def _train(
                 received=f"reconstruction {reconstruction_mean}, bottleneck {bottleneck_mean}",
                 remedy="lower the learning rate, or set normalize: standardize",
             )
-        record.append({"epoch": epoch + 1, "reconstruction": reconstruction_mean, "bottleneck": bottleneck_mean})
+        record.append(
+            {"epoch": epoch + 1, "reconstruction": reconstruction_mean, "bottleneck": bottleneck_mean}
+        )
         progress.set_postfix(reconstruction=f"{reconstruction_mean:.4f}")
         if (epoch + 1) % max(1, epochs // 10) == 0:
             logger.info(
@@ -133,4 +135,6 @@ def _mlp(widths: Sequence[int]) -> nn.Sequential:
 
 def _exported(network: Any) -> Mlp:
     linear = [layer for layer in network if isinstance(layer, nn.Linear)]
-    return Mlp([(l.weight.detach().cpu().numpy().copy(), l.bias.detach().cpu().numpy().copy()) for l in linear])
+    return Mlp(
+        [(l.weight.detach().cpu().numpy().copy(), l.bias.detach().cpu().numpy().copy()) for l in linear]
+    )

@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-_BLOCK = 4_096  # rows at once
-
 
 class Mlp:
     """Linear layers with ReLU between them.
@@ -20,20 +18,18 @@ class Mlp:
     """
 
     def __init__(self, layers: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
-        self.layers = [(np.asarray(weight, np.float32), np.asarray(bias, np.float32)) for weight, bias in layers]
+        self.layers = [
+            (np.asarray(weight, np.float32), np.asarray(bias, np.float32)) for weight, bias in layers
+        ]
 
     def apply(self, rows: np.ndarray) -> np.ndarray:
-        """Outputs float64 ``[n, out]`` of ``[n, in]``."""
-        layers = [(weight.astype(np.float64).T, bias.astype(np.float64)) for weight, bias in self.layers]
-        outputs = np.empty((len(rows), layers[-1][1].shape[0]))
-        for start in range(0, len(rows), _BLOCK):
-            hidden = rows[start : start + _BLOCK].astype(np.float64)
-            for depth, (weight, bias) in enumerate(layers):
-                hidden = hidden @ weight + bias
-                if depth < len(layers) - 1:
-                    np.maximum(hidden, 0.0, out=hidden)
-            outputs[start : start + _BLOCK] = hidden
-        return outputs
+        """Outputs float64 ``[n, out]`` of float64 ``[n, in]``."""
+        hidden = rows
+        for depth, (weight, bias) in enumerate(self.layers):
+            hidden = hidden @ weight.T.astype(np.float64) + bias
+            if depth < len(self.layers) - 1:
+                np.maximum(hidden, 0.0, out=hidden)
+        return hidden
 
     def arrays(self, name: str) -> dict[str, np.ndarray]:
         """All layers as named arrays to save."""
@@ -45,4 +41,6 @@ class Mlp:
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], name: str, depth: int) -> Mlp:
         """Takes up what `arrays` gave."""
-        return cls([(arrays[f"{name}.{layer}.weight"], arrays[f"{name}.{layer}.bias"]) for layer in range(depth)])
+        return cls(
+            [(arrays[f"{name}.{layer}.weight"], arrays[f"{name}.{layer}.bias"]) for layer in range(depth)]
+        )

@@ -5,7 +5,7 @@ Does not know what an item is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -14,6 +14,7 @@ import numpy as np
 from genrec.errors import DataError, SemanticIdError
 
 KIND = "quantizer"
+BLOCK = 4_096  # rows computed at once, in float64
 
 
 class Quantizer(Protocol):
@@ -54,7 +55,7 @@ class Quantizer(Protocol):
 
 
 def checked_vectors(vectors: object, dim: int | None = None, *, fitting: bool = False) -> np.ndarray:
-    """Vectors as float64 ``[n, d]``.
+    """The vectors ``[n, d]`` as they are, once they are known to be usable.
 
     Args:
         vectors: What the caller gave.
@@ -69,7 +70,9 @@ def checked_vectors(vectors: object, dim: int | None = None, *, fitting: bool = 
         kind = vectors.dtype.name if isinstance(vectors, np.ndarray) else type(vectors).__name__
         raise DataError("a quantizer takes a numpy matrix of floats", received=kind, remedy=remedy)
     if vectors.ndim != 2 or vectors.shape[1] < 1:
-        raise DataError("a quantizer takes a matrix of vectors", received=f"shape {vectors.shape}", remedy=remedy)
+        raise DataError(
+            "a quantizer takes a matrix of vectors", received=f"shape {vectors.shape}", remedy=remedy
+        )
     if dim is not None and vectors.shape[1] != dim:
         raise DataError(
             f"this quantizer takes vectors of width {dim}",
@@ -77,11 +80,23 @@ def checked_vectors(vectors: object, dim: int | None = None, *, fitting: bool = 
             remedy="give vectors of the encoder it was fitted with, or fit it again",
         )
     if fitting and len(vectors) == 0:
-        raise DataError("a quantizer cannot learn from no vectors", received="0 rows", remedy="give at least one item")
-    if not np.isfinite(vectors).all():
-        row = int(np.argmin(np.isfinite(vectors).all(axis=1)))
-        raise DataError("a vector holds NaN or infinity", received=f"row {row}", remedy="encode that item again")
-    return np.asarray(vectors, dtype=np.float64)
+        raise DataError(
+            "a quantizer cannot learn from no vectors", received="0 rows", remedy="give at least one item"
+        )
+    for start in range(0, len(vectors), BLOCK):
+        finite = np.isfinite(vectors[start : start + BLOCK]).all(axis=1)
+        if not finite.all():
+            row = start + int(np.argmin(finite))
+            raise DataError(
+                "a vector holds NaN or infinity", received=f"row {row}", remedy="encode that item again"
+            )
+    return vectors
+
+
+def in_blocks(function: Callable[[np.ndarray], np.ndarray], rows: np.ndarray) -> np.ndarray:
+    """Applies `function` to blocks of rows, each handed over as float64, and joins the results."""
+    starts = range(0, len(rows), BLOCK) or [0]
+    return np.concatenate([function(rows[start : start + BLOCK].astype(np.float64)) for start in starts])
 
 
 def checked_codes(codes: object, codebook_sizes: Sequence[int]) -> np.ndarray:

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-_BLOCK = 4_096  # rows at once
 _TOLERANCE = 1e-9  # share of the vectors' squared length within which two codes count as equally near
 
 
@@ -26,16 +25,14 @@ class ResidualCodebooks:
     def encode(self, vectors: np.ndarray) -> np.ndarray:
         """Codes int32 ``[n, L]`` of ``[n, d]``: greedily the nearest code, of equally near ones the lowest.
 
-        Distances are float64 and compared with a tolerance, so that no rounding of a matrix product, which may differ
-        with the rows beside it, decides between two codes.
+        Distances are float64 and compared with a tolerance, so that no rounding of a matrix product, which may
+        differ with the rows beside it, decides between two codes.
         """
         codes = np.empty((len(vectors), len(self.codebooks)), dtype=np.int32)
-        for start in range(0, len(vectors), _BLOCK):
-            residual = vectors[start : start + _BLOCK].astype(np.float64)
-            for position, codebook in enumerate(self.codebooks):
-                chosen = nearest(residual, codebook)
-                codes[start : start + _BLOCK, position] = chosen
-                residual -= codebook[chosen]
+        residual = vectors
+        for position, codebook in enumerate(self.codebooks):
+            codes[:, position] = nearest(residual, codebook)
+            residual = residual - codebook[codes[:, position]]
         return codes
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
@@ -58,8 +55,9 @@ class ResidualCodebooks:
 def nearest(vectors: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Row of the nearest point for each vector, int64 ``[n]``; of equally near ones the first."""
     distances = squared_distances(vectors, points)  # [n, K]
-    slack = _TOLERANCE * (np.einsum("nd,nd->n", vectors, vectors) + np.einsum("kd,kd->k", points, points).max())
-    return np.argmax(distances <= (distances.min(axis=1) + slack)[:, None], axis=1)
+    lengths = np.einsum("nd,nd->n", vectors, vectors)
+    slack = _TOLERANCE * (lengths + np.einsum("kd,kd->k", points, points).max())
+    return np.asarray(np.argmax(distances <= (distances.min(axis=1) + slack)[:, None], axis=1))
 
 
 def squared_distances(vectors: np.ndarray, points: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from genrec.errors import ConfigError
+from genrec.quantization.quantizer import in_blocks
 
 Normalize = Literal["none", "l2", "standardize"]
 
@@ -39,12 +40,12 @@ class VectorScaling:
         self.scale = 1.0
 
     def fit(self, vectors: np.ndarray) -> VectorScaling:
-        """Learns mean and scale from float64 ``[n, d]``; vectors that are all equal keep their scale."""
-        self.mean = np.zeros(vectors.shape[1])
-        self.scale = 1.0
+        """Learns mean and scale from ``[n, d]``; vectors that are all equal keep their scale."""
+        self.mean, self.scale = np.zeros(vectors.shape[1]), 1.0
         if self.normalize == "standardize":
-            self.mean = vectors.mean(axis=0)
-            spread = float(np.sqrt(np.mean((vectors - self.mean) ** 2)))
+            self.mean = vectors.mean(axis=0, dtype=np.float64)
+            squares = in_blocks(lambda block: np.square(block - self.mean).sum(axis=1), vectors)
+            spread = float(np.sqrt(squares.mean() / vectors.shape[1]))
             self.scale = spread if spread > 1e-12 * max(1.0, float(np.abs(self.mean).max())) else 1.0
         return self
 

@@ -3,6 +3,22 @@
 Does not know language models, users or histories. Importing it loads no torch.
 """
 
+from genrec.semantic_ids.definition import ItemTokenizerDefinition, definition_path
+from genrec.semantic_ids.diagnostics import IdDiagnostics, diagnose
+from genrec.semantic_ids.extra_code import resolve_extra_code
+from genrec.semantic_ids.index_file import read_index
+from genrec.semantic_ids.item_tokenizer import ItemTokenizer
+from genrec.semantic_ids.matching import resolve_matching
 from genrec.semantic_ids.semantic_id_spec import SemanticIdSpec
 
-__all__ = ["SemanticIdSpec"]
+__all__ = [
+    "IdDiagnostics",
+    "ItemTokenizer",
+    "ItemTokenizerDefinition",
+    "SemanticIdSpec",
+    "definition_path",
+    "diagnose",
+    "read_index",
+    "resolve_extra_code",
+    "resolve_matching",
+]

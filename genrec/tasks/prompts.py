@@ -56,7 +56,7 @@ class PromptBuilder:
         *,
         max_history: int = 20,
     ) -> PromptBuilder:
-        """The builder of a text tokenizer: prompts start with its start token, or its end token if it has none.
+        """The builder of a text tokenizer; prompts start with its start token, else with its end token.
 
         Raises:
             PromptError: The text tokenizer has neither, or no padding token.

@@ -47,7 +47,7 @@ class AlignmentConfig(SFTConfig):
     )
 
     bf16: bool | None = False
-    gradient_checkpointing: bool = False
+    activation_checkpointing: bool | None = False
     max_length: int | None = None
     remove_unused_columns: bool = False
     dataloader_drop_last: bool = True

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 TERMINATOR_TOKEN = "<id_end>"
 FILE_NAME = "vocabulary.json"
+MAX_TOKEN_ID = 1 << 24  # far above any vocabulary; tables over token ids are this long at the most
 
 
 USER_CODEBOOK_SIZES = (64, 64, 64)  # reserved in every vocabulary, used or not
@@ -74,10 +75,12 @@ class SemanticIdVocabulary:
             )
         reserved = np.concatenate([*self.token_ids, [self.terminator_id], *self.user_token_ids])
         self.reserved_ids = np.unique(reserved)
-        if len(self.reserved_ids) != len(reserved) or self.reserved_ids[0] < 0:
+        in_range = 0 <= self.reserved_ids[0] and self.reserved_ids[-1] < MAX_TOKEN_ID
+        if len(self.reserved_ids) != len(reserved) or not in_range:
             raise VocabularyError(
                 "two reserved tokens share one token id, or one is unknown to the text tokenizer",
-                received=f"{len(reserved)} reserved tokens, {len(self.reserved_ids)} distinct ids",
+                received=f"{len(reserved)} reserved tokens, {len(self.reserved_ids)} distinct ids, "
+                f"from {self.reserved_ids[0]} to {self.reserved_ids[-1]}",
                 remedy="use the text tokenizer that was saved with this vocabulary",
             )
         self.position_of = np.full(int(self.reserved_ids[-1]) + 1, -1, dtype=np.int16)

@@ -1,0 +1,253 @@
+"""A shop that does not exist, with customers whose next purchase has a known probability.
+
+Does not know what recommends: it hands out items, interactions, and the best list there can be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from genrec.data.canonical import canonical_order
+from genrec.data.interactions import InteractionLog
+from genrec.data.items import ItemTable
+from genrec.data.synthetic_catalog import make_catalog
+from genrec.data.synthetic_process import SyntheticProcess
+from genrec.errors import ConfigError, DataError
+
+MIN_ITEMS, MAX_ITEMS = 50, 100_000
+_FIRST_DAY = 1_577_836_800  # 2020-01-01 00:00 UTC
+_DAY = 86_400
+_MIN_LENGTH, _MAX_LENGTH = 5, 200
+_TAIL_SCALE, _TAIL_SHAPE = 5.4, 2.2  # Lomax tail of the history lengths, read off Amazon Beauty's 5-core
+_CELLS = 8_000_000  # largest matrix of probabilities held at once
+_FACT_CASES = 2000
+
+
+class SyntheticWorld:
+    """Items and interactions drawn from a process whose next-item probabilities are known exactly.
+
+    The process is told in `genrec.data.synthetic_process`; counts (users' lengths, item popularity, no repeats) are near
+    those of Amazon Beauty's 5-core. Ids are given by lot, and rows of the item table are in the order of ids, so
+    neither tells anything about an item.
+
+    Attributes:
+        items: `item_id`, `title`, `brand`, `categories` (three levels), `description`, `price` (dollars).
+        interactions: `user_id`, `item_id`, `timestamp` (Unix seconds, rising within a user).
+        tastes: int64[users], each user's hidden taste, in the order of `interactions.user_ids`; the oracle does not
+            see it.
+        process: The numbers behind the world.
+    """
+
+    def __init__(
+        self, items: ItemTable, interactions: InteractionLog, tastes: np.ndarray, process: SyntheticProcess
+    ) -> None:
+        self.items = items
+        self.interactions = interactions
+        self.tastes = tastes
+        self.process = process
+
+    @classmethod
+    def generate(cls, *, seed: int = 0, num_items: int = 1000, num_users: int = 3000) -> SyntheticWorld:
+        """Draws a world; the same arguments give the same world, byte for byte.
+
+        Args:
+            seed: Not negative.
+            num_items: 50 to 100,000. Small worlds have fewer departments, large ones more brands.
+            num_users: At least 1; every user has 5 interactions or more.
+
+        Raises:
+            ConfigError: A number is out of range.
+        """
+        _check("num_items", num_items, MIN_ITEMS, MAX_ITEMS)
+        _check("num_users", num_users, 1, 10_000_000)
+        _check("seed", seed, 0, 2**63)
+        rng = np.random.default_rng([seed, num_items])
+        catalog = make_catalog(num_items, rng)
+        process = SyntheticProcess.draw(catalog, rng)
+        longest = min(_MAX_LENGTH, num_items // 4)
+        tail = _TAIL_SCALE * ((1 - rng.random(num_users)) ** (-1 / _TAIL_SHAPE) - 1)
+        lengths = np.minimum(_MIN_LENGTH + np.floor(tail), longest).astype(np.int64)
+        drawn, tastes = process.sample(lengths, rng)
+        width = max(4, len(str(num_items)))
+        row_of = rng.permutation(num_items)  # of the process's item
+        ids = [f"w{row + 1:0{width}d}" for row in range(num_items)]
+        of_row = np.argsort(row_of).tolist()
+        items = ItemTable.from_rows(
+            {"item_id": ids[row], **catalog.rows[of_row[row]]} for row in range(num_items)
+        )
+        log = InteractionLog.from_table(
+            _log_table(lengths, row_of[drawn], ids, rng), time="absolute", items=items
+        )
+        return cls(items, log, tastes, process)
+
+    @cached_property
+    def _column_of(self) -> dict[str, int]:
+        """The process's number of each item."""
+        by_title = {row["title"]: number for number, row in enumerate(self.process.catalog.rows)}
+        titles = self.items.table.column("title").to_pylist()
+        return {item: by_title[title] for item, title in zip(self.items.item_ids, titles, strict=True)}
+
+    def next_item_probabilities(self, history: Sequence[str]) -> np.ndarray:
+        """Returns p(next item | history): float64[num_items], in the order of `items.item_ids`.
+
+        Args:
+            history: Item ids, oldest first; may be empty.
+
+        Raises:
+            DataError: An id is not in the world.
+        """
+        unknown = [item for item in history if item not in self._column_of]
+        if unknown:
+            raise DataError(
+                "the history holds an item that is not in this world",
+                received=repr(unknown[0]),
+                remedy="take ids from world.items.item_ids",
+            )
+        columns = [self._column_of[item] for item in self.items.item_ids]
+        return self._probabilities([history])[0, columns]
+
+    def _probabilities(self, histories: Sequence[Sequence[str]]) -> np.ndarray:
+        """Gives float64[histories, items], items as the process numbers them."""
+        codes = [np.array([self._column_of[i] for i in history], dtype=np.int64) for history in histories]
+        return self.process.probabilities(codes)
+
+    def oracle(self) -> OracleRanker:
+        """Returns the ranker that lists items by their true probabilities; no ranker has a higher expected recall."""
+        return OracleRanker(self)
+
+    def facts(self) -> dict[str, Any]:
+        """Returns statistics of the log and what is known about its predictability.
+
+        `entropy_floor_nats` is the mean entropy of p(last item | what came before) over up to 2,000 users: no model's
+        cross-entropy on these cases can be expected below it. `oracle_recall@10` is the share of those users' last
+        items that the oracle's ten best are expected to hold.
+        """
+        histories = self.interactions.histories()
+        lengths = np.diff(histories.offsets)
+        users = np.linspace(0, len(lengths) - 1, min(_FACT_CASES, len(lengths))).astype(np.int64)
+        names = histories.item_ids
+        cases = [
+            [
+                names[item]
+                for item in histories.items[histories.offsets[user] : histories.offsets[user + 1] - 1]
+            ]
+            for user in users
+        ]
+        entropy, hits = [], []
+        step = max(1, _CELLS // len(self.items))
+        for start in range(0, len(cases), step):
+            chances = self._probabilities(cases[start : start + step])
+            entropy.append(-(chances * np.log(np.maximum(chances, 1e-300))).sum(axis=1))
+            hits.append(np.sort(chances, axis=1)[:, -10:].sum(axis=1))
+        return {
+            **log_statistics(self.interactions, len(self.items)),
+            "entropy_floor_nats": float(np.concatenate(entropy).mean()),
+            "oracle_recall@10": float(np.concatenate(hits).mean()),
+        }
+
+
+@dataclass
+class OracleRanker:
+    """The best list there can be: items by their true probability after the history.
+
+    Items that cannot come next, such as those of the history, are not listed. Ids that are not in the world are left
+    out of a history.
+    """
+
+    world: SyntheticWorld
+    name: str = "oracle"
+
+    def rank(self, histories: Sequence[Sequence[str]], k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Ranks the k most probable items; see `genrec.ranking.Ranker`. Scores are probabilities."""
+        known = self.world._column_of
+        canonical = canonical_order(known)
+        columns, names = np.array([known[item] for item in canonical]), np.array([*canonical], dtype=object)
+        items = np.full((len(histories), k), "", dtype=object)
+        scores = np.full((len(histories), k), -np.inf, dtype=np.float32)
+        step = max(1, _CELLS // len(names))
+        for start in range(0, len(histories), step):
+            part = [
+                [item for item in history if item in known] for history in histories[start : start + step]
+            ]
+            chances = self.world._probabilities(part)[:, columns]
+            best = np.argsort(-chances, axis=1, kind="stable")[:, :k]
+            found = np.take_along_axis(chances, best, axis=1)
+            where = slice(start, start + len(part)), slice(0, best.shape[1])
+            items[where] = np.where(found > 0, names[best], "")
+            scores[where] = np.where(found > 0, found, -np.inf)
+        return items, scores
+
+
+def log_statistics(log: InteractionLog, num_items: int) -> dict[str, Any]:
+    """Returns the counts by which a log is compared with another.
+
+    `share_of_rare_items` is the share of items with at most 0.3 times the mean count, which is 5 interactions in Amazon
+    Beauty's 5-core. `popularity_gini` and the shares of the most popular items count items never chosen too.
+    """
+    histories = log.histories()
+    lengths = np.diff(histories.offsets)
+    counts = np.zeros(num_items)
+    counts[: len(histories.item_ids)] = np.bincount(histories.items, minlength=len(histories.item_ids))
+    counts.sort()
+    users = np.repeat(np.arange(len(lengths)), lengths)
+    distinct = len(np.unique(users * len(histories.item_ids) + histories.items))
+    total = counts.sum()
+    return {
+        "items": num_items,
+        "users": len(lengths),
+        "interactions": len(log),
+        "length_min": int(lengths.min()),
+        "length_mean": float(lengths.mean()),
+        "length_median": float(np.median(lengths)),
+        "length_p90": float(np.quantile(lengths, 0.9)),
+        "length_p99": float(np.quantile(lengths, 0.99)),
+        "length_max": int(lengths.max()),
+        "share_of_repeats": 1 - distinct / len(log),
+        "popularity_gini": float(
+            (2 * np.arange(1, num_items + 1) - num_items - 1) @ counts / (num_items * total)
+        ),
+        "share_of_top_1_percent": float(counts[-max(1, round(num_items / 100)) :].sum() / total),
+        "share_of_top_10_percent": float(counts[-max(1, round(num_items / 10)) :].sum() / total),
+        "share_of_rare_items": float((counts <= 0.305 * total / num_items).mean()),
+    }
+
+
+def _check(name: str, value: int, low: int, high: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= high:
+        raise ConfigError(
+            f"{name} of a synthetic world is out of range",
+            received=repr(value),
+            remedy=f"give a whole number from {low} to {high}",
+        )
+
+
+def _log_table(lengths: np.ndarray, rows: np.ndarray, ids: list[str], rng: np.random.Generator) -> pa.Table:
+    """Gives users' names and times to the drawn items."""
+    users = np.repeat(np.arange(len(lengths)), lengths)
+    starts = np.repeat(np.cumsum(lengths) - lengths, lengths)
+    position = np.arange(len(users)) - starts
+    begin = rng.integers(0, 730 * _DAY, len(lengths))
+    span = rng.integers(30 * _DAY, 365 * _DAY, len(lengths))
+    gaps = np.where(position == 0, 0.0, rng.standard_exponential(len(users)))
+    walked = np.cumsum(gaps)
+    walked -= walked[starts]
+    whole = walked[np.cumsum(lengths) - 1]
+    # whole seconds, one more at each step so that no two are equal
+    seconds = np.floor(walked * (span / whole)[users]).astype(np.int64) + position
+    width = max(5, len(str(len(lengths))))
+    names = pa.array([f"u{user + 1:0{width}d}" for user in range(len(lengths))])
+    return pa.table(
+        {
+            "user_id": pa.DictionaryArray.from_arrays(pa.array(users, pa.int32()), names).cast(pa.string()),
+            "item_id": pa.DictionaryArray.from_arrays(pa.array(rows, pa.int32()), pa.array(ids)).cast(
+                pa.string()
+            ),
+            "timestamp": pa.array(_FIRST_DAY + begin[users] + seconds),
+        }
+    )

@@ -1,0 +1,76 @@
+"""The quantizing bottlenecks of an autoencoder in training, both from vector-quantize-pytorch.
+
+Does not know the autoencoder around them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from torch import Tensor, nn
+from vector_quantize_pytorch import FSQ, ResidualVQ
+
+EMA_DECAY = 0.95  # of the codebooks' moving averages
+KMEANS_ITERATIONS = 20
+DEAD_SHARE = 0.1  # a code used less often than this share of the average use is dead and set anew
+
+
+class ResidualBottleneck(nn.Module):
+    """Residual vector quantization with straight-through gradients and codebooks that follow their vectors' means.
+
+    Codebooks start from k-means on the first batch that is seen in training mode; dead codes are set to random
+    vectors of the batch.
+
+    Args:
+        dim: Width of the latent.
+        num_codebooks: Positions.
+        codebook_size: Codes a position.
+        commitment: Weight of the loss that draws latents to their codes.
+        batch_size: Vectors a step; a code counts as dead in proportion to it.
+    """
+
+    def __init__(
+        self, dim: int, num_codebooks: int, codebook_size: int, commitment: float, batch_size: int
+    ) -> None:
+        super().__init__()
+        self.layers = ResidualVQ(
+            dim=dim,
+            num_quantizers=num_codebooks,
+            codebook_size=codebook_size,
+            kmeans_init=True,
+            kmeans_iters=KMEANS_ITERATIONS,
+            decay=EMA_DECAY,
+            commitment_weight=commitment,
+            rotation_trick=False,
+            threshold_ema_dead_code=DEAD_SHARE * batch_size / codebook_size,
+        )
+
+    def forward(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """Quantized latents ``[b, dim]`` and the commitment loss, summed over the positions."""
+        quantized, _, losses = self.layers(latents[None])  # [1, b, dim]
+        return quantized[0], losses.sum()
+
+    def codebooks(self) -> list[np.ndarray]:
+        """One float32 ``[K, dim]`` array a position."""
+        return [codebook.detach().cpu().numpy().copy() for codebook in self.layers.codebooks]
+
+
+class FiniteScalarBottleneck(nn.Module):
+    """Finite scalar quantization (arXiv 2309.15505) of equal chunks of the latent; it has nothing to learn.
+
+    Args:
+        levels: Levels of each scalar of a chunk.
+        num_chunks: Chunks of the latent.
+    """
+
+    def __init__(self, levels: Sequence[int], num_chunks: int) -> None:
+        super().__init__()
+        self.num_chunks = num_chunks
+        self.fsq = FSQ(list(levels))
+
+    def forward(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """Quantized latents ``[b, chunks * scalars]`` and a loss of zero."""
+        chunks = latents.unflatten(-1, (self.num_chunks, -1))  # [b, chunks, scalars]
+        quantized, _ = self.fsq(chunks)
+        return quantized.flatten(1), latents.new_zeros(())
