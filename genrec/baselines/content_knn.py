@@ -11,7 +11,7 @@ import numpy as np
 
 from genrec.baselines.catalog_rows import CatalogRows, check_decay
 from genrec.baselines.popularity import popularity_back_off
-from genrec.baselines.ranked_lists import CELLS, ranked_lists, with_back_off
+from genrec.baselines.ranked_lists import ranked_lists, with_back_off
 from genrec.data import InteractionLog
 from genrec.embeddings import EmbeddingTable
 from genrec.errors import DataError
@@ -86,9 +86,7 @@ class ContentKNN:
             Items, object `[n, k]`, and scores, float32 `[n, k]`; `""` and minus infinity beyond the catalog's
             size.
         """
-        # the similarities of a chunk's items are held at once: about eight items a history
-        chunk = max(1, 4 * CELLS // len(self.catalog) // 8)
-        return ranked_lists(self.catalog, histories, k, self._score, chunk=chunk)
+        return ranked_lists(self.catalog, histories, k, self._score)
 
     def _score(self, histories: list[list[int]]) -> np.ndarray:
         from scipy.sparse import csr_matrix

@@ -12,10 +12,8 @@ import numpy as np
 from genrec.baselines.catalog_rows import CatalogRows
 from genrec.errors import DataError
 
-# Scores held at once: 32 MiB of float32, and twice that for the sort keys.
-CELLS = 1 << 23
-
-_COLUMNS = np.uint64(0xFFFFFFFF)
+# Scores held at once: 16 MiB of float32. A scorer may hold a few times as much beside them.
+CELLS = 1 << 22
 
 
 def ranked_lists(
@@ -23,8 +21,6 @@ def ranked_lists(
     histories: Sequence[Sequence[str]],
     k: int,
     score: Callable[[list[list[int]]], np.ndarray],
-    *,
-    chunk: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Ranks the whole catalog after each history.
 
@@ -34,7 +30,6 @@ def ranked_lists(
         k: Items a history.
         score: Histories as catalog rows -> scores float32 `[n, items]`, higher is better; a row of scores
             must depend on its own history only.
-        chunk: Histories scored at once; by default as many as keep the scores within `CELLS`.
 
     Returns:
         Items, object `[n, k]`, and scores, float32 `[n, k]`; `""` and minus infinity beyond the catalog's
@@ -45,7 +40,7 @@ def ranked_lists(
     """
     items, scores = empty_lists(len(histories), k)
     width = min(k, len(catalog))
-    chunk = chunk or max(1, CELLS // len(catalog))
+    chunk = max(1, CELLS // len(catalog))
     for start in range(0, len(histories), chunk):
         part = slice(start, min(start + chunk, len(histories)))
         dense = score([catalog.known(history) for history in histories[part]])  # [chunk, items]
@@ -76,15 +71,18 @@ def best_columns(scores: np.ndarray, k: int) -> np.ndarray:
     Returns:
         int64 `[n, k]`.
     """
-    # One unsigned key a cell, all different: the score's bits in sorting order, then the column, earlier is
-    # higher.
-    bits = np.ascontiguousarray(scores + np.float32(0), dtype=np.float32).view(np.uint32)  # -0.0 becomes 0.0
-    sign = np.uint32(1 << 31)
-    keys = np.where(bits & sign, ~bits, bits | sign).astype(np.uint64) << np.uint64(32)
-    keys |= _COLUMNS - np.arange(scores.shape[1], dtype=np.uint64)
-    best = np.partition(keys, scores.shape[1] - k, axis=1)[:, scores.shape[1] - k :]  # [n, k]
-    best = np.sort(best, axis=1)[:, ::-1]
-    return (_COLUMNS - (best & _COLUMNS)).astype(np.int64)
+    if not len(scores):
+        return np.zeros((0, k), dtype=np.int64)
+    worst = np.partition(scores, scores.shape[1] - k, axis=1)[:, scores.shape[1] - k]  # [n]: the k-th score
+    rows, columns = np.nonzero(scores >= worst[:, None])
+    tied = scores[rows, columns] == worst[rows]
+    # of those that tie for the last places, the first in column order
+    before = np.cumsum(tied) - tied
+    first = np.searchsorted(rows, np.arange(len(scores)))
+    places = k - np.bincount(rows[~tied], minlength=len(scores))  # [n]
+    chosen = columns[~tied | (before - before[first][rows] < places[rows])].reshape(-1, k)  # [n, k]
+    order = np.argsort(-np.take_along_axis(scores, chosen, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(chosen, order, axis=1)
 
 
 def with_back_off(scores: np.ndarray, back_off: np.ndarray) -> np.ndarray:

@@ -20,6 +20,7 @@ from genrec.data.source import Source, check_names
 from genrec.errors import DataError
 
 NEWLINE = b"\n"
+BLOCK = 1 << 24  # bytes parsed at a time; a row must fit
 
 
 def read_csv(
@@ -50,7 +51,7 @@ def read_csv(
     try:
         table = pyarrow.csv.read_csv(
             pa.BufferReader(data),
-            read_options=pyarrow.csv.ReadOptions(block_size=1 << 24),
+            read_options=pyarrow.csv.ReadOptions(block_size=BLOCK),
             parse_options=pyarrow.csv.ParseOptions(
                 delimiter=delimiter, quote_char='"' if quoted else False, newlines_in_values=has_quotes
             ),
@@ -69,7 +70,8 @@ def read_csv(
         _check_lengths(data, name, delimiter, quoted, header)
         if "Empty CSV" not in str(error):  # a header without a newline behind it
             raise DataError(
-                f"{name} cannot be read: {error}", remedy="check the file near that place"
+                f"{name} cannot be read: {error}",
+                remedy=f"check the file; a row must be smaller than {BLOCK} bytes",
             ) from error
         table = pa.table({column: pa.array([], pa.large_string()) for column in header})
     return Source.of_table(table, place)

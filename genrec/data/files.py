@@ -5,6 +5,7 @@ Does not know columns.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import gzip
 import os
@@ -109,7 +110,7 @@ def check_utf8(data: pa.Buffer, name: str) -> pa.Buffer:
                 remedy="save the file as UTF-8",
             ) from None
         raise
-    return data.slice(3) if data.slice(0, 3).to_pybytes() == b"\xef\xbb\xbf" else data
+    return data.slice(3) if bytes(memoryview(data)[:3]) == codecs.BOM_UTF8 else data
 
 
 @contextlib.contextmanager

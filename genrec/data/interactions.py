@@ -45,7 +45,8 @@ class InteractionLog:
     `genrec.data.quantities.time_values`; every row has one), `rating` (float32, null where missing) and
     `event` (text, "" where missing). Other columns are kept as they are.
 
-    Make one with `read`, `from_rows`, `from_dataset` or `from_table`. Their arguments:
+    Make one with `read`, `from_rows`, `from_dataset` or `from_table` (the constructor takes columns that are
+    in this form already). Their arguments:
 
     - `time`: whether stamps can be compared between users. `"auto"`: `"order"` if there is no `timestamp` or
       every user's stamps are 0 … n-1 or 1 … n, else `"absolute"`.
@@ -144,9 +145,11 @@ class InteractionLog:
             if known is not None:
                 arrays = {name: narrowed(array.filter(pa.array(known))) for name, array in arrays.items()}
         users = arrays["user_id"].indices.to_numpy()
-        times = arrays["timestamp"].to_numpy() if "timestamp" in arrays else np.zeros(len(users), dtype=np.int64)
-        steps = np.diff(users)
-        if (steps < 0).any() or ((steps == 0) & (np.diff(times) < 0)).any():
+        times = (
+            arrays["timestamp"].to_numpy() if "timestamp" in arrays else np.zeros(len(users), dtype=np.int64)
+        )
+        back = (users[1:] < users[:-1]) | ((users[1:] == users[:-1]) & (times[1:] < times[:-1]))
+        if back.any():
             rows = pa.array(np.lexsort([times, users]))  # stable: the same time goes by row
             arrays = {name: array.take(rows) for name, array in arrays.items()}
         log = cls(pa.table(arrays), "absolute")

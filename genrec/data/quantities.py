@@ -98,7 +98,7 @@ def _typed(column: Column, what: str) -> pa.ChunkedArray:
         for row, value in enumerate(column.python()):
             if isinstance(value, datetime.date):
                 texts.append(value.isoformat())
-            elif value is None or value != value:
+            elif value is None or (isinstance(value, float) and np.isnan(value)):
                 texts.append(None)
             elif isinstance(value, str) or kind_of(value) == "a number":
                 texts.append(str(value))
@@ -145,7 +145,7 @@ def _cast(
 
 
 def _strict_cast(array: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
-    if is_text(array.type) and pc.any(pc.match_substring(array, "x")).as_py():
+    if is_text(array.type) and pc.any(pc.match_substring(array, "x", ignore_case=True)).as_py():
         raise pa.ArrowInvalid("a hexadecimal number, which Arrow would read")
     return array.cast(kind)
 

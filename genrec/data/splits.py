@@ -70,7 +70,7 @@ def leave_one_out(log: InteractionLog) -> Split:
         "leave-one-out: each user's last interaction is the test, the one before it the validation; "
         "users with fewer than 3 interactions only train"
     )
-    return Split(log.take(train), build.cases(last - 1, last - 1), build.cases(last, last), rule)
+    return Split(log.take(train), build.cases(last - 1), build.cases(last), rule)
 
 
 def time_split(log: InteractionLog, validation_share: float, test_share: float) -> Split:
@@ -146,9 +146,7 @@ def cold_item_split(log: InteractionLog, share: float, seed: int = 0) -> Split:
     train = rows < first[log.users]
     targets = first[(first < log.offsets[1:]) & (first > log.offsets[:-1])]
     build = _CaseBuilder(log)
-    validation, test = (
-        build.cases(targets[group[targets] == g], targets[group[targets] == g]) for g in (1, 2)
-    )
+    validation, test = (build.cases(targets[group[targets] == g]) for g in (1, 2))
     rule = (
         f"cold items: {len(cold)} of {len(ranked)} items (share {share}, seed {seed}) are in no training "
         "interaction; a user's first cold interaction is the case, what comes before it trains"
@@ -176,10 +174,10 @@ class _CaseBuilder:
         self.user_ids = log.user_ids
         self.flat: list[str] = np.array(log.item_ids, dtype=object)[log.items].tolist()
 
-    def cases(self, targets: np.ndarray, ends: np.ndarray) -> Cases:
-        """One case per target row; its history ends before row `ends`."""
+    def cases(self, targets: np.ndarray) -> Cases:
+        """One case per target row; what the user has before it is the history."""
         users = np.searchsorted(self.offsets, targets, side="right") - 1  # [cases]
-        spans = zip(self.offsets[users].tolist(), ends.tolist(), strict=True)
+        spans = zip(self.offsets[users].tolist(), targets.tolist(), strict=True)
         return Cases(
             tuple(self.user_ids[user] for user in users.tolist()),
             tuple(tuple(self.flat[start:end]) for start, end in spans),
@@ -193,4 +191,4 @@ class _CaseBuilder:
         first = starts + count[ends] - count[starts]  # [users], rows are in time order within a user
         first = first[(first > starts) & (first < ends)]
         first = first[not_over[first]]
-        return self.cases(first, first)
+        return self.cases(first)

@@ -25,16 +25,16 @@ from genrec.data.synthetic_catalog import SyntheticCatalog
 
 STAY = (0.62, 0.35)  # probability to stay in the department: ordinarily, and just after a change
 BACK = (0.16, 0.50)  # to go back to the one before; what is left goes elsewhere
-OFF_ROUTINE = 0.10  # probability that the type is any of the department's
+OFF_ROUTINE = 0.15  # probability that the type is any of the department's
 OTHER_ROUTINE = (
     0.08  # weight of a routine that does not explain the two latest types, against 1 for one that does
 )
-LOYALTY = 3.0
+LOYALTY = 2.0
 BAND_PRIOR = (0.45, 0.35, 0.20)
 FIT_PRIOR = (0.30, 0.26, 0.24, 0.20)
-BAND_WEIGHTS = (1.0, 0.25, 0.08)  # by distance of the item's price band from the taste's
-FIT_MISMATCH = 0.12  # weight of an item made for another kind of customer
-POPULARITY_SIGMA = 0.9  # of the items' log-normal popularity
+BAND_WEIGHTS = (1.0, 0.35, 0.15)  # by distance of the item's price band from the taste's
+FIT_MISMATCH = 0.2  # weight of an item made for another kind of customer
+POPULARITY_SHAPE = 1.4  # of the Pareto distribution of the items' popularity
 
 _CHUNK = 4096
 
@@ -67,7 +67,8 @@ class SyntheticProcess:
         """Draws popularity and department weights; the rest is fixed by the catalog."""
         num_departments = int(catalog.type_department.max()) + 1
         weights = rng.uniform(0.6, 1.4, num_departments)
-        popularity = rng.lognormal(0.0, POPULARITY_SIGMA, len(catalog.item_type))
+        quantiles = (rng.permutation(len(catalog.item_type)) + 0.5) / len(catalog.item_type)
+        popularity = quantiles ** (-1 / POPULARITY_SHAPE)
         bands = np.array(BAND_WEIGHTS)[abs(np.arange(3)[:, None] - catalog.item_band)]  # [3, items]
         fits = np.where(np.arange(4)[:, None] == catalog.item_fit, 1.0, FIT_MISMATCH)  # [4, items]
         counts = np.bincount(catalog.item_type)

@@ -19,10 +19,10 @@ logger = logging.getLogger(__name__)
 
 
 def cached_embeddings(encoder: ItemEncoder, items: ItemTable, folder: str | Path) -> EmbeddingTable:
-    """Vectors of all items, from `folder` when it has them for the same texts and encoder, else encoded and kept there.
+    """Vectors of all items: from `folder` when it has them, else encoded and kept there.
 
-    Every pair of texts and encoder has a folder of its own in `folder`, named by its fingerprint. An encoder that is
-    not fitted is fitted on these items first; the one given stays as it is.
+    Every pair of texts and encoder has a folder of its own in `folder`, named by its fingerprint. An encoder
+    that is not fitted is fitted on these items first; the one given stays as it is.
 
     Args:
         encoder: Encodes what is not there yet.

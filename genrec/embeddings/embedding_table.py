@@ -26,15 +26,16 @@ class EmbeddingTable:
 
     Args:
         item_ids: Distinct ids, one a row.
-        vectors: float32 ``[n, d]``, d >= 1. float16 and float64 are converted; a mapped float32 file stays mapped.
+        vectors: float32 ``[n, d]``, d >= 1. float16 and float64 are converted; a mapped float32 file stays
+            mapped.
 
     Attributes:
         item_ids: The ids in row order.
         vectors: float32 ``[n, d]``, read only.
 
     Raises:
-        DataError: Vectors that are no matrix of floats, have no column, hold NaN or infinity, or do not have as many
-            rows as there are ids; an id that stands twice or is no text.
+        DataError: Vectors that are no matrix of floats, have no column, hold NaN or infinity, or do not have
+            as many rows as there are ids; an id that stands twice or is no text.
     """
 
     def __init__(self, item_ids: Sequence[str], vectors: np.ndarray) -> None:
@@ -116,7 +117,8 @@ class EmbeddingTable:
 
         Args:
             vectors_npy: float matrix ``[n, d]``; a float32 one stays on disk, mapped into memory.
-            ids_file: `.txt` with one id a line, `.json` with a list, or `.npy` of text, in the order of the rows.
+            ids_file: `.txt` with one id a line, `.json` with a list, or `.npy` of text, in the order of the
+                rows.
 
         Raises:
             DataError: A file is missing, is of another kind, or the two do not fit together.
@@ -210,7 +212,7 @@ def _read_ids(path: Path) -> list[str]:
         raise DataError(
             f"{path} must hold a list of item ids", received=type(loaded).__name__, remedy="write a list"
         )
-    # Whole numbers are ids that a spreadsheet or numpy turned into numbers; anything else is refused by the table.
+    # Whole numbers are ids that a spreadsheet or numpy turned into numbers; the table refuses anything else.
     return [
         str(entry) if isinstance(entry, int) and not isinstance(entry, bool) else entry for entry in loaded
     ]

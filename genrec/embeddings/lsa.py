@@ -31,8 +31,8 @@ ITERATIONS = 5  # power iterations of the randomised SVD
 class LsaItemEncoder:
     """Latent semantic analysis of item texts: TF-IDF with sublinear counts, truncated SVD, unit length.
 
-    An item whose text has no known term gets the zero vector. Directions the items do not span are zero, so the width
-    is always `dim`. The same items give the same encoder, whatever the order of their rows.
+    An item whose text has no known term gets the zero vector. Directions the items do not span are zero, so
+    the width is always `dim`. The same items give the same encoder, whatever the order of their rows.
 
     Args:
         fields: Item columns that are encoded, see `TextTemplate`.

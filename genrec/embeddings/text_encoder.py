@@ -35,8 +35,8 @@ class TextItemEncoder:
     """Sentence embeddings of item texts; batched by length, in bfloat16 on a GPU and float32 on a CPU.
 
     Args:
-        model: `minilm` (all-MiniLM-L6-v2 from the extra `minilm`, no download), a folder, or the name of any model
-            sentence-transformers loads.
+        model: `minilm` (all-MiniLM-L6-v2 from the extra `minilm`, no download), a folder, or the name of any
+            model sentence-transformers loads.
         fields: Item columns that are encoded, see `TextTemplate`.
         batch_size: Texts encoded at once; changes speed and memory only.
         max_length: Longest text in tokens, the rest is cut off; None = the model's own limit.
@@ -106,7 +106,7 @@ class TextItemEncoder:
         return fingerprint(settings)
 
     def save(self, folder: str | Path) -> None:
-        """Writes the settings and, for a model in a folder, a digest of its weights; not the weights themselves."""
+        """Writes the settings and, for a model in a folder, a digest of its weights; never the weights."""
         facts: dict[str, Any] = {"encoder": NAME, "settings": self._settings(), "weights": self._weights}
         model_folder = self._folder()
         if model_folder is not None:
@@ -146,14 +146,6 @@ class TextItemEncoder:
     def _load(self) -> Any:
         if self._loaded is not None:
             return self._loaded
-        try:
-            from sentence_transformers import SentenceTransformer
-        except ImportError as error:
-            raise ConfigError(
-                "text embeddings need sentence-transformers",
-                received=str(error),
-                remedy="pip install 'genrec-toolkit[minilm]' (or [eval]), or use the encoder lsa",
-            ) from error
         folder = self._folder(required=True)
         if folder is not None and self._weights not in (None, self._digest(folder)):
             raise ArtifactError(
@@ -162,12 +154,20 @@ class TextItemEncoder:
                 remedy="install the same version of the model, or encode all items again with this one",
             )
         try:
+            from sentence_transformers import SentenceTransformer
+        except ImportError as error:
+            raise ConfigError(
+                "text embeddings need sentence-transformers",
+                received=str(error),
+                remedy="pip install 'genrec-toolkit[minilm]' (or [eval]), or use the encoder lsa",
+            ) from error
+        try:
             loaded = SentenceTransformer(str(folder or self.model), device=self.device)
         except (OSError, ValueError, RuntimeError) as error:
             raise ConfigError(
                 f"the text model {self.model!r} cannot be loaded",
                 received=str(error).splitlines()[0] if str(error) else type(error).__name__,
-                remedy="check the name, give a folder, or use model: minilm (pip install 'genrec-toolkit[minilm]')",
+                remedy="check the name, give a folder, or use minilm (pip install 'genrec-toolkit[minilm]')",
             ) from error
         if self.max_length is not None:
             loaded.max_seq_length = self.max_length

@@ -11,4 +11,13 @@ from genrec.quantization.residual_kmeans import ResidualKMeans
 from genrec.quantization.rqvae import RQVAE
 from genrec.quantization.vector_scaling import Normalize
 
-__all__ = ["FSQ", "RQVAE", "Normalize", "Quantizer", "ResidualKMeans", "checked_codes", "load_quantizer", "perplexity"]
+__all__ = [
+    "FSQ",
+    "RQVAE",
+    "Normalize",
+    "Quantizer",
+    "ResidualKMeans",
+    "checked_codes",
+    "load_quantizer",
+    "perplexity",
+]

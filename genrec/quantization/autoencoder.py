@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -39,13 +39,13 @@ def train_autoencoder(
 ) -> tuple[Mlp, Mlp, nn.Module, list[dict[str, float]]]:
     """Trains encoder, bottleneck and decoder on the mean squared error, with AdamW and a cosine schedule.
 
-    The global random state is left as it was; the same seed gives the same result on the same machine and number of
-    threads.
+    The global random state is left as it was; the same seed gives the same result on the same machine and
+    number of threads.
 
     Args:
         vectors: float ``[n, d]``, already scaled.
-        make_bottleneck: Makes a module that maps latents ``[b, latent_dim]`` to their quantized form and a scalar
-            loss; what it learns without gradients it learns in training mode.
+        make_bottleneck: Makes a module that maps latents ``[b, latent_dim]`` to their quantized form and a
+            scalar loss; what it learns without gradients it learns in training mode.
         hidden_dims: Widths between input and latent, mirrored in the decoder.
         latent_dim: Width of the latent.
         epochs: Passes over the vectors.
@@ -53,11 +53,12 @@ def train_autoencoder(
         learning_rate: Peak of the schedule.
         device: Torch device; None = a GPU where there is one.
         seed: Seed of weights, batches and bottleneck.
-        warm_up_rows: The bottleneck's first look has at least so many rows (vectors are repeated where there are
-            fewer).
+        warm_up_rows: The bottleneck's first look has at least so many rows (vectors are repeated where there
+            are fewer).
 
     Returns:
-        Encoder, decoder, the trained bottleneck (on the CPU, in evaluation mode), and the mean losses of each epoch.
+        Encoder, decoder, the trained bottleneck (on the CPU, in evaluation mode), and the mean losses of each
+        epoch.
 
     Raises:
         TrainingError: The loss is not finite.
@@ -128,13 +129,15 @@ def _train(
 
 def _mlp(widths: Sequence[int]) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for inputs, outputs in zip(widths[:-1], widths[1:], strict=True):
+    for inputs, outputs in pairwise(widths):
         layers += [nn.Linear(inputs, outputs), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
 
 
-def _exported(network: Any) -> Mlp:
+def _exported(network: nn.Sequential) -> Mlp:
     linear = [layer for layer in network if isinstance(layer, nn.Linear)]
-    return Mlp(
-        [(l.weight.detach().cpu().numpy().copy(), l.bias.detach().cpu().numpy().copy()) for l in linear]
-    )
+    return Mlp([(_array(layer.weight), _array(layer.bias)) for layer in linear])
+
+
+def _array(parameter: Tensor) -> np.ndarray:
+    return parameter.detach().cpu().numpy().copy()

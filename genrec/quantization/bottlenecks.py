@@ -17,10 +17,10 @@ DEAD_SHARE = 0.1  # a code used less often than this share of the average use is
 
 
 class ResidualBottleneck(nn.Module):
-    """Residual vector quantization with straight-through gradients and codebooks that follow their vectors' means.
+    """Residual vector quantization: straight-through gradients, codebooks that follow their vectors' means.
 
-    Codebooks start from k-means on the first batch that is seen in training mode; dead codes are set to random
-    vectors of the batch.
+    Codebooks start from k-means on the first batch that is seen in training mode; dead codes are set to
+    random vectors of the batch.
 
     Args:
         dim: Width of the latent.

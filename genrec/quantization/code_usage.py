@@ -15,8 +15,8 @@ from genrec.quantization.quantizer import BLOCK, Quantizer
 def training_facts(quantizer: Quantizer, vectors: np.ndarray) -> dict[str, Any]:
     """Facts of a fit over its own vectors ``[n, d]``: codes used and perplexity per position, relative error.
 
-    The relative error is the mean squared distance between vectors and decoded vectors over the vectors' variance; 0
-    is perfect, 1 is as good as the mean.
+    The relative error is the mean squared distance between vectors and decoded vectors over the vectors'
+    variance; 0 is perfect, 1 is as good as the mean.
     """
     codes = quantizer.encode(vectors)
     error = spread = 0.0
@@ -35,6 +35,6 @@ def training_facts(quantizer: Quantizer, vectors: np.ndarray) -> dict[str, Any]:
 
 
 def perplexity(counts: np.ndarray) -> float:
-    """Exponential of the entropy of a distribution given as counts: how many codes are in use, evenly spoken."""
+    """Exponential of the entropy of codes given as counts: the size when all are used evenly."""
     shares = counts[counts > 0] / counts.sum()
     return float(np.exp(-(shares * np.log(shares)).sum()))

@@ -21,15 +21,16 @@ from genrec.quantization.saved_quantizer import read_quantizer, write_quantizer
 from genrec.quantization.vector_scaling import Normalize, VectorScaling
 
 NAME = "fsq"
-_BOUND = 1.001  # the outermost levels are reached a little before the ends of the tanh, as in vector-quantize-pytorch
+_BOUND = 1.001  # the tanh reaches a little beyond the outermost levels, as in vector-quantize-pytorch
 _NUDGE = 1e-9  # a scalar this close to the middle of two levels goes to the upper one
 
 
 class FSQ:
-    """Finite scalar quantization (arXiv 2309.15505) as RecGPT (arXiv 2506.06270) cuts it: one code a chunk.
+    """Finite scalar quantization (arXiv 2309.15505), cut as in RecGPT (arXiv 2506.06270): one code a chunk.
 
-    The encoder gives each of `num_chunks` chunks `len(levels)` scalars; each scalar is squashed and rounded to one of
-    its levels, and the levels of a chunk together are its code. There is no codebook to learn and none to collapse.
+    The encoder gives each of `num_chunks` chunks `len(levels)` scalars; each scalar is squashed and rounded
+    to one of its levels, and the levels of a chunk together are its code. There is no codebook to learn and
+    none to collapse.
 
     Args:
         levels: Levels of each scalar of a chunk, each at least 3; a position has their product as codes.
@@ -136,13 +137,14 @@ class FSQ:
         require_fitted(self)
         checked = checked_codes(codes, self.codebook_sizes)
         points = (self._levels_of(checked) - self._middle()) / self._middle()  # [n, chunks, scalars]
-        latents = points.reshape(len(checked), -1)
+        latents = points.reshape(len(checked), self.num_chunks * len(self.levels))
         return self.scaling.undo(self._decoder.apply(latents)).astype(np.float32)
 
     def last_code_distances(self, vectors: np.ndarray, codes: np.ndarray) -> np.ndarray:
-        """Squared distances float32 ``[n, K]``, in steps of a level, with the last code replaced by each value.
+        """Squared distances float32 ``[n, K]``, in steps of a level, for each value of the last code.
 
-        The chunks are independent, so only the last chunk's scalars count: the prefix adds the same to every value.
+        The chunks are independent, so only the last chunk's scalars count: the prefix adds the same to every
+        value.
         """
         checked_codes(codes, self.codebook_sizes)
         scalars = self._scalars(vectors)[:, -1]  # [n, scalars]
@@ -152,8 +154,9 @@ class FSQ:
     def prefix_distances(self, vectors: np.ndarray, prefixes: np.ndarray) -> np.ndarray:
         """Squared distances float32 ``[n, m]``, in steps of a level, to the prefixes ``[m, L - 1]``."""
         checked = checked_codes(prefixes, self.codebook_sizes[:-1])
-        points = self._levels_of(checked).reshape(len(checked), -1)  # [m, (L - 1) * scalars]
-        scalars = self._scalars(vectors)[:, :-1].reshape(len(vectors), -1)
+        width = (self.num_chunks - 1) * len(self.levels)
+        points = self._levels_of(checked).reshape(len(checked), width)  # [m, (L - 1) * scalars]
+        scalars = self._scalars(vectors)[:, :-1].reshape(len(vectors), width)
         return squared_distances(scalars, points).astype(np.float32)
 
     def save(self, folder: str | Path) -> None:
@@ -197,7 +200,7 @@ class FSQ:
         return np.array([level // 2 for level in self.levels], dtype=np.float64)
 
     def _levels_of(self, codes: np.ndarray) -> np.ndarray:
-        """Levels 0 … of each scalar, float64 ``[n, chunks, scalars]``, of codes ``[n, chunks]``; first is fastest."""
+        """Levels float64 ``[n, chunks, scalars]`` of codes ``[n, chunks]``; first scalar fastest."""
         levels = np.stack(np.unravel_index(codes, self.levels, order="F"), axis=-1)
         return np.asarray(levels, dtype=np.float64)
 

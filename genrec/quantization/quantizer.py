@@ -1,4 +1,4 @@
-"""`Quantizer`: what every quantizer can do, the checks all of them share, and the way back from a saved folder.
+"""`Quantizer`: what every quantizer can do, and the checks all of them share.
 
 Does not know what an item is.
 """
@@ -20,7 +20,8 @@ BLOCK = 4_096  # rows computed at once, in float64
 class Quantizer(Protocol):
     """Vectors in, integer codes out.
 
-    The codes of a vector depend on nothing but that vector: not on the batch it came in, nor on the order of rows.
+    The codes of a vector depend on nothing but that vector: not on the batch it came in, nor on the order of
+    rows.
     """
 
     @property
@@ -45,7 +46,7 @@ class Quantizer(Protocol):
         """Vectors float32 ``[n, d]``, in the space of the input, of int32 ``[n, L]`` codes."""
 
     def last_code_distances(self, vectors: np.ndarray, codes: np.ndarray) -> np.ndarray:
-        """Squared distance, float32 ``[n, K]``, of each vector to its ID with the last code replaced by each value."""
+        """Squared distance, float32 ``[n, K]``, of each vector to its ID with each value as last code."""
 
     def prefix_distances(self, vectors: np.ndarray, prefixes: np.ndarray) -> np.ndarray:
         """Squared distance, float32 ``[n, m]``, of each vector to each prefix: int32 ``[m, L - 1]`` codes."""

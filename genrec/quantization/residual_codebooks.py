@@ -25,8 +25,8 @@ class ResidualCodebooks:
     def encode(self, vectors: np.ndarray) -> np.ndarray:
         """Codes int32 ``[n, L]`` of ``[n, d]``: greedily the nearest code, of equally near ones the lowest.
 
-        Distances are float64 and compared with a tolerance, so that no rounding of a matrix product, which may
-        differ with the rows beside it, decides between two codes.
+        Distances are float64 and compared with a tolerance, so that no rounding of a matrix product, which
+        may differ with the rows beside it, decides between two codes.
         """
         codes = np.empty((len(vectors), len(self.codebooks)), dtype=np.int32)
         residual = vectors

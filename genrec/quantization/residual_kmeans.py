@@ -23,10 +23,10 @@ ROWS_PER_CODE = 256  # centroids are learned from at most so many vectors a code
 
 
 class ResidualKMeans:
-    """Residual quantization by k-means (k-means++ start, Lloyd iterations by scikit-learn), position after position.
+    """Residual quantization by scikit-learn's k-means (k-means++ start), position after position.
 
-    Centroids are learned on one thread from at most 256 vectors a code, so the same vectors and seed give the same
-    codebooks whatever the number of cores. With fewer distinct vectors than codes the codebook still has
+    Centroids are learned on one thread from at most 256 vectors a code, so the same vectors and seed give the
+    same codebooks whatever the number of cores. With fewer distinct vectors than codes the codebook still has
     `codebook_size` entries: found centroids are repeated.
 
     Args:

@@ -23,11 +23,12 @@ NAME = "rqvae"
 
 
 class RQVAE:
-    """Residual-quantized variational autoencoder (TIGER, arXiv 2305.05069, section 3.1), without the variational part.
+    """Residual-quantized autoencoder (TIGER, arXiv 2305.05065, section 3.1).
 
-    An MLP encoder, `num_codebooks` residual codebooks over its latent, and the mirrored decoder, trained on the mean
-    squared error. Codebooks start from k-means and follow the means of their latents, dead codes are set anew. Codes
-    are computed in float64 outside torch, so they are the same for any batch and on any device.
+    An MLP encoder, `num_codebooks` residual codebooks over its latent, and the mirrored decoder, trained on
+    the mean squared error. Codebooks start from k-means and follow the means of their latents, dead codes are
+    set anew. Codes are computed in float64 outside torch, so they are the same for any batch and on any
+    device.
 
     Args:
         input_dim: Width of the vectors; None = taken from the first `fit`.
@@ -65,7 +66,7 @@ class RQVAE:
         sizes = [input_dim or 1, *hidden_dims, latent_dim, num_codebooks, codebook_size, epochs, batch_size]
         if min(sizes) < 1 or learning_rate <= 0 or commitment < 0:
             raise ConfigError(
-                "the sizes of an RQVAE must be at least 1, its learning rate positive, its commitment not negative",
+                "sizes of an RQVAE must be at least 1, its rate positive, its commitment not negative",
                 received=f"sizes {sizes}, learning rate {learning_rate}, commitment {commitment}",
                 remedy="leave out what you do not need to change; the defaults are TIGER's",
             )
@@ -148,7 +149,7 @@ class RQVAE:
         return self.scaling.undo(self._decoder.apply(latents)).astype(np.float32)
 
     def last_code_distances(self, vectors: np.ndarray, codes: np.ndarray) -> np.ndarray:
-        """Squared distances float32 ``[n, K]``, in the latent space, with the last code replaced by each value."""
+        """Squared distances float32 ``[n, K]``, in the latent space, for each value of the last code."""
         books = self._ready()
         latents = in_blocks(self._latents, checked_vectors(vectors, self.input_dim))
         return books.last_code_distances(latents, checked_codes(codes, self.codebook_sizes))

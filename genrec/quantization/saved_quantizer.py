@@ -39,7 +39,7 @@ def write_quantizer(
 def read_quantizer(
     folder: str | Path, name: str
 ) -> Iterator[tuple[dict[str, Any], dict[str, np.ndarray], dict[str, Any]]]:
-    """Gives settings, arrays and training record of a saved quantizer; a fault in using them counts as its own.
+    """Gives settings, arrays and training record of a saved quantizer; a fault in using them is its own.
 
     Raises:
         ArtifactError: The folder is missing, altered, of another kind, or its parts do not fit together.

@@ -21,8 +21,8 @@ class VectorScaling:
 
     Args:
         normalize: `none`; `l2` = unit length (the length is lost: the inverse stays on the unit sphere);
-            `standardize` = subtract the mean and divide by one number for all columns, so that the average variance
-            of a column is 1 and distances keep their proportions.
+            `standardize` = subtract the mean and divide by one number for all columns, so that the average
+            variance of a column is 1 and distances keep their proportions.
 
     Raises:
         ConfigError: Another word.

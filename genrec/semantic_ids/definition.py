@@ -96,7 +96,8 @@ class ItemTokenizerDefinition:
         """Reads a definition by the name of a shipped one or the path of a file.
 
         Raises:
-            ConfigError: There is no such definition, or it has unknown keys or wrong values, all named at once.
+            ConfigError: There is no such definition, or it has unknown keys or wrong values, all named at
+                once.
         """
         path = definition_path(name_or_path)
         return build(cls, read_yaml(path), source=str(path))

@@ -25,11 +25,13 @@ class IdDiagnostics:
     Attributes:
         num_items: Items.
         codebook_sizes: Codes of each position.
-        shared_before: Share of items whose native ID another item has too; None where native codes are not known.
+        shared_before: Share of items whose native ID another item has too; None where native codes are not
+            known.
         shared_after: The same for the IDs as they are; 0 in a catalog.
         largest_group_before: Items on the most crowded native ID; None where native codes are not known.
         largest_group_after: The same for the IDs as they are.
-        moved: Share of items whose ID is not (or does not begin with) the native one; None where it is not known.
+        moved: Share of items whose ID is not (or does not begin with) the native one; None where it is not
+            known.
         codes_used: Codes of each position that some item has.
         perplexity: Exponential of the entropy of each position's codes; equal to the size when used evenly.
     """
@@ -56,11 +58,12 @@ class IdDiagnostics:
         crowd = (
             "" if self.largest_group_before is None else f" (at most {self.largest_group_before} on one ID)"
         )
+        after = f"{self.shared_after:.1%} (at most {self.largest_group_after} on one ID)"
         moved = "" if self.moved is None else f"- IDs changed to make them unique: {self.moved:.1%}\n"
         lines = [
             f"- items: {self.num_items:,} on {capacity:,} possible IDs of {len(self.codebook_sizes)} codes",
             f"- items sharing an ID before: {before}{crowd}",
-            f"- items sharing an ID after: {self.shared_after:.1%} (at most {self.largest_group_after} on one ID)",
+            f"- items sharing an ID after: {after}",
         ]
         table = ["| position | codes | used | perplexity |", "|---|---|---|---|"]
         for position, size in enumerate(self.codebook_sizes):
@@ -83,8 +86,8 @@ def diagnose(
     Args:
         codes: int ``[n, L]``, one row an item.
         codebook_sizes: Codes of each position.
-        native_codes: int ``[n, l]``, the codes before collisions were resolved, rows in the same order; they may be
-            shorter.
+        native_codes: int ``[n, l]``, the codes before collisions were resolved, rows in the same order; they
+            may be shorter.
 
     Raises:
         SemanticIdError: Codes that are no matrix of the sizes' length, or that are out of range.

@@ -15,8 +15,8 @@ def resolve_extra_code(codes: np.ndarray, size: int, taken_codes: np.ndarray | N
     """Appends the lowest free code of an extra position to each ID (TIGER, arXiv 2305.05065, section 3.1).
 
     Args:
-        codes: int ``[n, L]``; of rows that share an ID, the one further up gets the lower extra code, so hand them
-            over in canonical order.
+        codes: int ``[n, L]``; of rows that share an ID, the one further up gets the lower extra code, so hand
+            them over in canonical order.
         size: Codes of the extra position.
         taken_codes: int ``[m, L + 1]``, IDs that other items have already.
 

@@ -30,16 +30,16 @@ def read_index(
 
     Args:
         path: The file.
-        codebook_sizes: Codes of each position; None = each position's highest code + 1, rounded up to the next power
-            of two.
+        codebook_sizes: Codes of each position; None = each position's highest code + 1, rounded up to the
+            next power of two.
 
     Returns:
         Item ids in canonical order, codes int32 ``[n, L]``, and the spec.
 
     Raises:
         DataError: The file cannot be read, is no JSON of that shape, or names an item twice.
-        SemanticIdError: A token is none, stands at another position than its letter says, or is out of the range of
-            the sizes given; or IDs are of unequal length.
+        SemanticIdError: A token is none, stands at another position than its letter says, or is out of the
+            range of the sizes given; or IDs are of unequal length.
     """
     path = Path(path)
     index = _read(path)
@@ -109,16 +109,21 @@ def _read(path: Path) -> dict[str, list[Any]]:
         raise DataError(
             f"{path} is no JSON index", received=str(error), remedy=f"write UTF-8 JSON of the form {_SHAPE}"
         ) from error
-    index = loaded.get("sids", loaded) if isinstance(loaded, dict) else loaded
-    whole = isinstance(index, dict) and all(
-        isinstance(tokens, list) and tokens for item, tokens in index.items() if item
-    )
-    if not whole or not index or "" in index:
+    nested = loaded.get("sids") if isinstance(loaded, dict) else None
+    index = nested if isinstance(nested, dict) else loaded
+    if not isinstance(index, dict) or not index:
         raise DataError(
             f"{path} is no index of items to tokens",
-            received=f"{type(index).__name__} of {len(index) if isinstance(index, (dict, list)) else 1}",
-            remedy=f"write JSON of the form {_SHAPE}, at least one token an item",
+            received="an empty one" if index == {} else type(index).__name__,
+            remedy=f"write JSON of the form {_SHAPE}",
         )
+    for item, tokens in index.items():
+        if not item or not isinstance(tokens, list) or not tokens:
+            raise DataError(
+                f"{path}: the item {item!r} has no id or no ID",
+                received=repr(tokens),
+                remedy=f"write JSON of the form {_SHAPE}, at least one token an item",
+            )
     found: dict[str, list[Any]] = index
     return found
 

@@ -30,16 +30,16 @@ class ItemTokenizer:
 
     Args:
         quantizer: Vectors to codes; fitted by `fit`, or already.
-        encoder: Items to vectors, where none are handed in; None = `LsaItemEncoder()`, unless `fit` is given vectors
-            (then vectors must be given for new items too).
-        collisions: `matching` moves items that share an ID to free last codes (`resolve_matching`); `extra_code`
-            appends a position (`resolve_extra_code`).
+        encoder: Items to vectors, where none are handed in; None = `LsaItemEncoder()`, unless `fit` is given
+            vectors (then vectors must be given for new items too).
+        collisions: `matching` moves items that share an ID to free last codes (`resolve_matching`);
+            `extra_code` appends a position (`resolve_extra_code`).
         extra_code_size: Codes of that position.
 
     Attributes:
         spec: Shape of the IDs, known before `fit`.
-        native_codes: int32 ``[n, l]``, the quantizer's own codes of the items last fitted or encoded, in canonical
-            order; None before.
+        native_codes: int32 ``[n, l]``, the quantizer's own codes of the items last fitted or encoded, in
+            canonical order; None before.
 
     Raises:
         ConfigError: An unknown policy, or an extra position without codes.
@@ -119,8 +119,8 @@ class ItemTokenizer:
     ) -> tuple[list[str], np.ndarray]:
         """Gives each item an ID that no other item of the table has.
 
-        Items need not be those of `fit`. Which ID an item gets depends on all items encoded together, so encode a
-        catalog as a whole, and items that join it later with its IDs as `taken_codes`.
+        Items need not be those of `fit`. Which ID an item gets depends on all items encoded together, so
+        encode a catalog as a whole, and items that join it later with its IDs as `taken_codes`.
 
         Args:
             items: Items to encode.

@@ -29,16 +29,16 @@ def resolve_matching(
     prefix_distances: Distances,
     taken_codes: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Gives every row an ID of its own by changing last codes, and prefixes only where a prefix is over capacity.
+    """Gives every row an ID of its own by changing last codes, and prefixes only where one is overfull.
 
-    Follows the zero-collision resolver of CollisionGenRec: for each prefix with a collision, the matching of its rows
-    to free last codes with the least total of `last_code_distances`. A prefix without a collision is left as it is.
-    Of a prefix with more rows than free codes, the rows furthest from their own ID spill to the next-nearest prefix
-    with room, before the matching.
+    Follows the zero-collision resolver of CollisionGenRec: for each prefix with a collision, the matching of
+    its rows to free last codes with the least total of `last_code_distances`. A prefix without a collision is
+    left as it is. Of a prefix with more rows than free codes, the rows furthest from their own ID spill to
+    the next-nearest prefix with room, before the matching.
 
     Args:
-        codes: Native codes, int ``[n, L]``. Ties are broken by the order of the rows, so hand them over in canonical
-            order.
+        codes: Native codes, int ``[n, L]``. Ties are broken by the order of the rows, so hand them over in
+            canonical order.
         codebook_sizes: Codes of each position.
         vectors: float ``[n, d]``, only handed on to the two distances.
         last_code_distances: ``(vectors[m, d], codes[m, L]) -> [m, K]``, see `Quantizer`.

@@ -26,9 +26,9 @@ def place_spilled(
 ) -> None:
     """Writes a prefix with room into each spilled row of `codes`, one row after the other.
 
-    Candidates are the prefixes in use, the unused ones that differ from an overfull prefix in its last code only, and
-    as many further unused ones, in the order of their codes, as are needed for all rows to find room. Equally near
-    candidates are taken in the order of their codes.
+    Candidates are the prefixes in use, the unused ones that differ from an overfull prefix in its last code
+    only, and as many further unused ones, in the order of their codes, as are needed for all rows to find
+    room. Equally near candidates are taken in the order of their codes.
 
     Args:
         codes: int32 ``[n, L]``, changed in place.

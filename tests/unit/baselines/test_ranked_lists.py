@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from genrec.baselines import ranked_lists as module
 from genrec.baselines.catalog_rows import CatalogRows
 from genrec.baselines.ranked_lists import best_columns, ranked_lists, with_back_off
 from genrec.data import canonical_order
@@ -48,7 +49,7 @@ def test_a_list_longer_than_the_catalog_is_filled_up_with_blanks() -> None:
     assert scores.dtype == np.float32
 
 
-def test_chunks_see_the_histories_in_order_and_change_nothing() -> None:
+def test_chunks_see_the_histories_in_order_and_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     catalog = CatalogRows("abcdef")
     histories = [list("abcdef"[:length]) for length in (0, 3, 1, 6, 2)]
 
@@ -57,7 +58,8 @@ def test_chunks_see_the_histories_in_order_and_change_nothing() -> None:
 
     whole = ranked_lists(catalog, histories, 6, score)
     for chunk in (1, 2, 3):
-        parts = ranked_lists(catalog, histories, 6, score, chunk=chunk)
+        monkeypatch.setattr(module, "CELLS", chunk * len(catalog))
+        parts = ranked_lists(catalog, histories, 6, score)
         assert parts[0].tolist() == whole[0].tolist()
         assert parts[1].tolist() == whole[1].tolist()
 

@@ -19,6 +19,8 @@ ROWS: list[dict[str, Any]] = [
     {"item_id": "ü", "title": "Brush", "brand": "Borst", "categories": [], "price": 12},
 ]
 
+A = {"item_id": "a", "title": ""}
+
 
 @pytest.fixture
 def items() -> ItemTable:
@@ -52,7 +54,11 @@ def test_canonical_order_is_by_sha256_and_forgets_row_order_and_repeats() -> Non
 def test_texts_join_what_is_there(items: ItemTable) -> None:
     fields = ("title", "brand", "categories", "description", "price")
     assert items.texts(fields) == ["Blue soap. Sud. Bath, Soap. 3.5", "", "Brush. Borst. 12.0"]
-    assert items.texts(("brand", "title"), ["ü", "b", "ü"]) == ["Borst. Brush", "Sud. Blue soap", "Borst. Brush"]
+    assert items.texts(("brand", "title"), ["ü", "b", "ü"]) == [
+        "Borst. Brush",
+        "Sud. Blue soap",
+        "Borst. Brush",
+    ]
     assert items.texts(("description",)) == ["", "", ""]
 
 
@@ -91,10 +97,19 @@ def test_fingerprint_forgets_order_and_sees_every_value() -> None:
 
 
 def test_own_columns_are_kept_whatever_their_type() -> None:
-    own = {"stars": 4, "share": 0.5, "tags": ["x", "y"], "sizes": {"w": 1, "h": 2}, "mixed": [1, 2.5], "code": "007"}
+    own = {
+        "stars": 4,
+        "share": 0.5,
+        "tags": ["x", "y"],
+        "sizes": {"w": 1, "h": 2},
+        "mixed": [1, 2.5],
+        "code": "007",
+    }
     items = ItemTable.from_rows([{"item_id": "a", "title": "A", **own}])
     assert {name: items.row("a")[name] for name in own} == own
-    numbers = ItemTable.from_rows([{"item_id": "a", "title": "", "n": 1}, {"item_id": "b", "title": "", "n": 2.5}])
+    numbers = ItemTable.from_rows(
+        [{"item_id": "a", "title": "", "n": 1}, {"item_id": "b", "title": "", "n": 2.5}]
+    )
     assert numbers.table.column("n").to_pylist() == [1.0, 2.5]
 
 
@@ -102,7 +117,9 @@ def test_ids_and_texts_given_as_numbers_become_text() -> None:
     items = ItemTable.from_rows([{"item_id": 7, "title": 300}, {"item_id": np.int64(8), "title": "x"}])
     assert items.item_ids == ["7", "8"]
     assert items.title("7") == "300"
-    mixed = ItemTable.from_rows([{"item_id": 7, "title": ""}, {"item_id": "x", "title": ""}, {"item_id": 1.5, "title": ""}])
+    mixed = ItemTable.from_rows(
+        [{"item_id": 7, "title": ""}, {"item_id": "x", "title": ""}, {"item_id": 1.5, "title": ""}]
+    )
     assert mixed.item_ids == ["7", "x", "1.5"]
     coded = pa.table({"item_id": pa.array(["p", "q"]).dictionary_encode(), "title": ["", ""]})
     assert ItemTable(coded).item_ids == ["p", "q"]
@@ -122,16 +139,16 @@ def test_ids_and_texts_given_as_numbers_become_text() -> None:
         ([{"item_id": True, "title": "A"}], "row 1, column item_id: not a text but a truth value"),
         ([{"item_id": ["a"], "title": "A"}], "row 1, column item_id: not a text but a list"),
         ([{"item_id": "a", "title": {"en": "A"}}], "row 1, column title: not a text but an object"),
-        ([{"item_id": "a", "title": "A"}, {"item_id": "a", "title": "A"}], "row 2, .* stands in row 1 already"),
+        ([A, A], "row 2, .* stands in row 1 already"),
         ([{"item_id": "a", "title": "\ud800"}], "row 1, column title: half a surrogate pair"),
-        ([{"item_id": "a", "title": "", "categories": [["x"]]}], "row 1, column categories: not a list of texts"),
-        ([{"item_id": "a", "title": "", "categories": [None]}], "row 1, column categories: not a list of texts"),
-        ([{"item_id": "a", "title": "", "categories": 3}], "row 1, column categories: .* a number"),
-        ([{"item_id": "a", "title": "", "categories": "['x']"}], "row 1, column categories: starts with \\["),
-        ([{"item_id": "a", "title": "", "categories": ["\udc00"]}], "row 1, column categories: half a surrogate"),
-        ([{"item_id": "a", "title": "", "own": 1}, {"item_id": "b", "title": "", "own": "x"}], "row 2, column own"),
-        ([{"item_id": "a", "title": "", "own": 10**30}], "row 1, column own"),
-        ([{"item_id": "a", "title": "", "own": object()}], "row 1, column own"),
+        ([{**A, "categories": [["x"]]}], "row 1, column categories: not a list of texts"),
+        ([{**A, "categories": [None]}], "row 1, column categories: not a list of texts"),
+        ([{**A, "categories": 3}], "row 1, column categories: .* a number"),
+        ([{**A, "categories": "['x']"}], "row 1, column categories: starts with \\["),
+        ([{**A, "categories": ["\udc00"]}], "row 1, column categories: half a surrogate"),
+        ([{**A, "own": 1}, {"item_id": "b", "title": "", "own": "x"}], "row 2, column own"),
+        ([{**A, "own": 10**30}], "row 1, column own"),
+        ([{**A, "own": object()}], "row 1, column own"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named_with_row_and_column(rows: list[Any], message: str) -> None:
@@ -143,6 +160,8 @@ def test_what_is_wrong_is_named_with_row_and_column(rows: list[Any], message: st
 
 def test_categories_may_be_written_in_one_text() -> None:
     texts = ["Bath|Soap", "Bath | Soap |", '["Bath", "Hand | Soap"]', "Bath", "", None]
-    items = ItemTable.from_rows({"item_id": str(n), "title": "", "categories": t} for n, t in enumerate(texts))
+    items = ItemTable.from_rows(
+        {"item_id": str(n), "title": "", "categories": t} for n, t in enumerate(texts)
+    )
     expected = [["Bath", "Soap"], ["Bath", "Soap"], ["Bath", "Hand | Soap"], ["Bath"], [], []]
     assert items.table.column("categories").to_pylist() == expected

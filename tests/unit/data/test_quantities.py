@@ -13,6 +13,7 @@ from genrec.data.quantities import number_values, price_values, time_values
 from genrec.errors import DataError
 
 UTC = datetime.UTC
+EAST = datetime.timezone(datetime.timedelta(hours=2))
 
 
 def column(values: Any) -> Column:
@@ -41,7 +42,7 @@ def column(values: Any) -> Column:
         (["1600-01-01", "9999-12-31"], [-11_676_096_000, 253_402_214_400]),
         ([datetime.date(2020, 1, 1)], [1_577_836_800]),
         ([datetime.datetime(2020, 1, 1), datetime.datetime(2020, 1, 1, 2)], [1_577_836_800, 1_577_844_000]),
-        ([datetime.datetime(2020, 1, 1, 2, tzinfo=datetime.timezone(datetime.timedelta(hours=2)))], [1_577_836_800]),
+        ([datetime.datetime(2020, 1, 1, 2, tzinfo=EAST)], [1_577_836_800]),
         ([datetime.datetime(2020, 1, 1, tzinfo=UTC), datetime.date(2020, 1, 1)], [1_577_836_800] * 2),
         (pa.array([1500, 3000], pa.timestamp("ms")), [1_500_000, 3_000_000]),
         (pa.array([1000, 3000], pa.timestamp("ms")), [1, 3]),
@@ -64,6 +65,7 @@ def test_times(values: Any, expected: list[int]) -> None:
         (["1", "2020-01-01"], 3, "not a number like the first row's"),
         (["2020-01-01", "1"], 3, "not a time"),
         (["0x10"], 2, "not a time"),
+        (["1", "0X10"], 3, "not a number"),
         (["1", "0x10"], 3, "not a number"),
         (["soon"], 2, "not a time"),
         (["1", ""], 3, "not a number"),
@@ -98,7 +100,24 @@ def test_prices(values: list[Any], expected: list[float | None]) -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", ["12,99", "1.299,00", "$5€", "USD 5", "free", "nan", "inf", "-3", "5 $ $", "0x5", "1_0", -3.0, True, [1]]
+    "bad",
+    [
+        "12,99",
+        "1.299,00",
+        "$5€",
+        "USD 5",
+        "free",
+        "nan",
+        "inf",
+        "-3",
+        "5 $ $",
+        "0x5",
+        "0X5",
+        "1_0",
+        -3.0,
+        True,
+        [1],
+    ],
 )
 def test_what_is_no_price_is_named_with_its_line(bad: Any) -> None:
     with pytest.raises(DataError, match=r"^f\.csv, line 3, column c: not a price") as caught:

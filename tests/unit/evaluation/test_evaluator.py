@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 from genrec.baselines import Popularity, RandomRanker
 from genrec.data import Cases, InteractionLog
 from genrec.errors import DataError
-from genrec.evaluation import RetrievalEvaluator, evaluator
+from genrec.evaluation import EvaluationResult, RetrievalEvaluator, evaluator
+from genrec.ranking import Ranker
 
 ITEMS = [f"i{n}" for n in range(12)]
 
@@ -22,7 +24,26 @@ def cases_of(rows: Sequence[tuple[Sequence[str], str]]) -> Cases:
     return Cases(tuple(f"u{i}" for i in range(len(rows))), histories, tuple(target for _, target in rows))
 
 
-def measure(ranker, rows, **options):  # type: ignore[no-untyped-def]
+class FixedRanker:
+    """Returns the list written down for a history, cut or filled up to k; remembers what it was asked for."""
+
+    def __init__(self, lists: dict[tuple[str, ...], list[str]], name: str = "fixed") -> None:
+        self.name = name
+        self.lists = lists
+        self.asked: dict[tuple[str, ...], int] = {}
+
+    def rank(self, histories: Sequence[Sequence[str]], k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Lists by the table, scores by place."""
+        items = np.full((len(histories), k), "", dtype=object)
+        for i, history in enumerate(histories):
+            self.asked[tuple(history)] = k
+            row = self.lists[tuple(history)][:k]
+            items[i, : len(row)] = row
+        scores = np.where(items == "", -np.inf, -np.arange(k)).astype(np.float32)
+        return items, scores
+
+
+def measure(ranker: Ranker, rows: Sequence[tuple[Sequence[str], str]], **options: Any) -> EvaluationResult:
     return RetrievalEvaluator(cases_of(rows), item_ids=ITEMS, bootstrap=0, **options).evaluate(ranker)
 
 
@@ -46,18 +67,18 @@ def test_masking_is_taking_the_history_out_of_a_full_list(data: st.DataObject) -
     assert result.history_masked is mask
 
 
-def test_a_target_in_its_own_history_is_a_miss_where_masked_and_a_hit_where_not(fixed_ranker) -> None:  # type: ignore[no-untyped-def]
+def test_a_target_in_its_own_history_is_a_miss_where_masked_and_a_hit_where_not() -> None:
     rows = [(["i0", "i1"], "i0")]
-    ranker = fixed_ranker({("i0", "i1"): ["i0", "i1", "i2", "i3"]})
+    ranker = FixedRanker({("i0", "i1"): ["i0", "i1", "i2", "i3"]})
     assert measure(ranker, rows, ks=(2,)).metrics["recall@2"] == 1
     masked = measure(ranker, rows, ks=(2,), mask_history=True)
     assert masked.metrics["recall@2"] == 0
     assert masked.invalid_rate == 0
 
 
-def test_a_ranker_is_asked_for_as_many_more_as_the_history_has_items(fixed_ranker) -> None:  # type: ignore[no-untyped-def]
+def test_a_ranker_is_asked_for_as_many_more_as_the_history_has_items() -> None:
     histories = [(), ("i0",), ("i0", "i0", "i1"), ("gone", "i2"), ("i0", "i1", "i2")]
-    ranker = fixed_ranker({history: ITEMS for history in histories})
+    ranker = FixedRanker({history: ITEMS for history in histories})
     rows = [(history, "i9") for history in histories]
     measure(ranker, rows, ks=(2, 4), mask_history=True)
     assert ranker.asked == dict(zip(histories, [4, 5, 6, 5, 7], strict=True))
@@ -65,14 +86,14 @@ def test_a_ranker_is_asked_for_as_many_more_as_the_history_has_items(fixed_ranke
     assert set(ranker.asked.values()) == {4}
 
 
-def test_blanks_foreign_items_and_repeats_are_counted_and_keep_their_place(fixed_ranker) -> None:  # type: ignore[no-untyped-def]
+def test_blanks_foreign_items_and_repeats_are_counted_and_keep_their_place() -> None:
     lists = {
         ("i0",): ["i1", "i1", "foreign", "i2"],  # a repeat and a foreign item
         ("i1",): ["i3", "", "i2"],  # a hole, and one slot too few
         ("i2",): ["i4", "i5", "i6", "i2"],
     }
     rows = [(["i0"], "i2"), (["i1"], "i2"), (["i2"], "i2")]
-    result = measure(fixed_ranker(lists), rows, ks=(4,))
+    result = measure(FixedRanker(lists), rows, ks=(4,))
     assert result.invalid_rate == pytest.approx(3 / 12)
     assert result.duplicate_rate == pytest.approx(1 / 12)
     assert result.per_user["mrr@4"].tolist() == pytest.approx([1 / 4, 1 / 3, 1 / 4])
@@ -87,26 +108,25 @@ def test_blanks_beyond_the_catalog_are_not_invalid() -> None:
         assert result.metrics["recall@20"] == 1
 
 
-def test_a_list_of_foreign_items_is_all_invalid(fixed_ranker) -> None:  # type: ignore[no-untyped-def]
-    result = measure(fixed_ranker({(): ["x", "y"]}), [([], "i0")], ks=(2,))
+def test_a_list_of_foreign_items_is_all_invalid() -> None:
+    result = measure(FixedRanker({(): ["x", "y"]}), [([], "i0")], ks=(2,))
     assert (result.invalid_rate, result.duplicate_rate, result.metrics["recall@2"]) == (1, 0, 0)
 
 
 def test_values_follow_the_cases_whatever_the_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     generator = np.random.default_rng(0)
-    rows = [
-        (
-            [ITEMS[i] for i in generator.integers(12, size=int(generator.integers(6)))],
-            ITEMS[int(generator.integers(12))],
-        )
-        for _ in range(40)
-    ]
-    ranker = RandomRanker(ITEMS, seed=0)
-    whole = measure(ranker, rows, ks=(1, 3), mask_history=True)
+    drawn = [generator.integers(12, size=1 + n % 6) for n in range(40)]
+    cases = cases_of([([ITEMS[i] for i in items[:-1]], ITEMS[items[-1]]) for items in drawn])
+
+    def run(cases: Cases) -> EvaluationResult:
+        judge = RetrievalEvaluator(cases, item_ids=ITEMS, ks=(1, 3), mask_history=True, bootstrap=0)
+        return judge.evaluate(RandomRanker(ITEMS, seed=0))
+
+    whole = run(cases)
     order = generator.permutation(40)
-    turned = measure(ranker, [rows[i] for i in order], ks=(1, 3), mask_history=True)
+    turned = run(cases.subset(order))
     monkeypatch.setattr(evaluator, "CASES_AT_ONCE", 3)
-    chunked = measure(ranker, rows, ks=(1, 3), mask_history=True)
+    chunked = run(cases)
     assert 0 < whole.metrics["recall@3"] < 1
     for name, values in whole.per_user.items():
         assert values.dtype == np.float32
@@ -115,6 +135,7 @@ def test_values_follow_the_cases_whatever_the_batches(monkeypatch: pytest.Monkey
         assert whole.metrics[name] == pytest.approx(values.mean(), rel=1e-5)
     assert chunked.metrics == whole.metrics
     assert turned.cases == whole.cases
+    assert turned.user_ids == tuple(whole.user_ids[i] for i in order)
 
 
 def test_the_order_of_the_catalog_changes_no_number() -> None:

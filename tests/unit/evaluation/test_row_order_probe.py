@@ -157,5 +157,5 @@ def test_the_real_tables_pass_and_their_first_appearance_order_does_not(shared_d
     found = log.histories()
     order = dict.fromkeys(found.items.tolist())
     leaking = items.subset([found.item_ids[i] for i in order])
-    with pytest.raises(DataError, match="after the highest"):
+    with pytest.raises(DataError, match="tells the next item"):
         check_row_order(leaking, test)

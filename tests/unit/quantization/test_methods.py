@@ -1,0 +1,145 @@
+"""What is particular to one quantizer or to its parts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from genrec.errors import DataError, TrainingError
+from genrec.quantization import FSQ, RQVAE, ResidualKMeans, perplexity
+from genrec.quantization.bottlenecks import FiniteScalarBottleneck, ResidualBottleneck
+from genrec.quantization.residual_codebooks import ResidualCodebooks, nearest, squared_distances
+from genrec.quantization.vector_scaling import VectorScaling
+
+
+def sample(rows: int, dim: int = 6, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(rows, dim)).astype(np.float32)
+
+
+def test_residual_codes_are_the_greedy_nearest_ones() -> None:
+    books = ResidualCodebooks([np.array([[0.0], [10.0]]), np.array([[-1.0], [0.0], [2.0]])])
+    vectors = np.array([[1.9], [9.2], [10.1], [4.0]])
+    assert books.encode(vectors).tolist() == [[0, 2], [1, 0], [1, 1], [0, 2]]
+    assert books.decode(np.array([[1, 0]])).tolist() == [[9.0]]
+    assert books.prefix_distances(vectors[:1], np.array([[0], [1]]))[0] == pytest.approx([3.61, 65.61])
+    assert books.last_code_distances(vectors[:1], np.array([[0, 0]]))[0] == pytest.approx([8.41, 3.61, 0.01])
+
+
+def test_equally_near_codes_give_the_lowest() -> None:
+    points = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [-1.0, 0.0]])
+    assert nearest(np.array([[0.0, 0.0], [0.5, 0.5], [1.0, 0.0]]), points).tolist() == [0, 0, 0]
+
+
+def test_distances_are_never_negative() -> None:
+    points = 1e3 * sample(50).astype(np.float64)
+    distances = squared_distances(points, points)
+    assert (distances >= 0).all()
+    np.testing.assert_allclose(np.diag(distances), 0, atol=1e-6)
+
+
+@pytest.mark.parametrize("normalize", ["none", "l2", "standardize"])
+def test_scaling_is_undone(normalize: str) -> None:
+    vectors = 3 + 5 * sample(40).astype(np.float64)
+    scaling = VectorScaling(normalize).fit(vectors)  # type: ignore[arg-type]
+    scaled = scaling.apply(vectors)
+    if normalize == "l2":
+        np.testing.assert_allclose(np.linalg.norm(scaled, axis=1), 1)
+        np.testing.assert_allclose(scaling.apply(np.zeros((1, 6))), 0)
+    else:
+        np.testing.assert_allclose(scaling.undo(scaled), vectors)
+    if normalize == "standardize":
+        np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=1e-12)
+        assert scaled.var() == pytest.approx(1)
+        before, after = squared_distances(vectors, vectors), squared_distances(scaled, scaled)
+        np.testing.assert_allclose(after * scaling.scale**2, before, atol=1e-8)
+
+
+def test_perplexity_counts_codes_in_use() -> None:
+    assert perplexity(np.array([5, 5, 0, 5])) == pytest.approx(3)
+    assert perplexity(np.array([9, 0, 0])) == 1
+
+
+def test_kmeans_finds_the_clusters_that_are_there() -> None:
+    centres = 100 * sample(8, seed=1)
+    vectors = np.repeat(centres, 20, axis=0) + sample(160, seed=2)
+    codes = ResidualKMeans(2, 8).fit(vectors).encode(vectors)
+    groups = codes[:, 0].reshape(8, 20)
+    assert (groups == groups[:, :1]).all()
+    assert len(set(groups[:, 0].tolist())) == 8
+
+
+def test_kmeans_learns_from_a_sample_of_many_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("genrec.quantization.residual_kmeans.ROWS_PER_CODE", 4)
+    vectors = sample(500)
+    quantizer = ResidualKMeans(1, 8, iterations=3).fit(vectors)
+    assert quantizer.training_record["vectors"] == 500
+    assert quantizer.training_record["codes_used"] == [8]
+
+
+def test_kmeans_gives_other_codebooks_for_another_seed() -> None:
+    vectors = sample(200)
+    one, two = (ResidualKMeans(1, 8, seed=seed).fit(vectors).encode(vectors) for seed in (0, 1))
+    assert (one != two).any()
+
+
+def test_rqvae_codes_are_those_of_the_module_it_trained() -> None:
+    """The float64 arithmetic outside torch and vector-quantize-pytorch agree."""
+    torch.manual_seed(0)
+    bottleneck = ResidualBottleneck(4, num_codebooks=3, codebook_size=8, commitment=0.25, batch_size=64)
+    latents = torch.randn(64, 4)
+    bottleneck(latents)
+    bottleneck.eval()
+    _, indices, _ = bottleneck.layers(latents[None])
+    books = ResidualCodebooks(bottleneck.codebooks())
+    np.testing.assert_array_equal(books.encode(latents.double().numpy()), indices[0].numpy())
+
+
+def test_rqvae_keeps_a_record_of_its_losses() -> None:
+    vectors = np.repeat(10 * sample(8, seed=3), 16, axis=0) + sample(128, seed=4)
+    quantizer = RQVAE(
+        6, (16,), 4, codebook_size=8, epochs=40, batch_size=32, learning_rate=1e-2, device="cpu"
+    )
+    record = quantizer.fit(vectors).training_record
+    losses = [epoch["reconstruction"] for epoch in record["epochs"]]
+    assert [epoch["epoch"] for epoch in record["epochs"]] == list(range(1, 41))
+    assert losses[-1] < 0.5 * losses[0]
+    assert len(record["perplexity"]) == 3
+    assert max(record["codes_used"]) > 4
+
+
+def test_rqvae_refuses_another_width_than_it_was_made_for() -> None:
+    with pytest.raises(DataError, match="width 6"):
+        RQVAE(6, (4,), 2, epochs=1).fit(sample(5, dim=7))
+
+
+def test_rqvae_says_when_training_breaks_down() -> None:
+    huge = np.full((4, 3), 3e38, dtype=np.float32)
+    huge[0] = 0
+    with pytest.raises(TrainingError, match="not finite"):
+        RQVAE(3, (4,), 2, codebook_size=2, epochs=2, normalize="none", device="cpu").fit(huge)
+
+
+def test_fsq_codes_are_those_of_the_library() -> None:
+    quantizer = FSQ((8, 6, 5, 3), 2, hidden_dims=(16,), epochs=2, batch_size=16, device="cpu").fit(sample(50))
+    vectors = 3 * sample(400, seed=5)
+    latents = torch.from_numpy(quantizer._encoder.apply(quantizer.scaling.apply(vectors.astype(np.float64))))
+    bottleneck = FiniteScalarBottleneck((8, 6, 5, 3), 2).double()
+    _, indices = bottleneck.fsq(latents.unflatten(-1, (2, 4)))
+    np.testing.assert_array_equal(quantizer.encode(vectors), indices.numpy())
+    quantized, loss = bottleneck(latents)
+    expected = quantizer.scaling.undo(quantizer._decoder.apply(quantized.numpy()))
+    np.testing.assert_allclose(quantizer.decode(indices.numpy()), expected, atol=1e-5)
+    assert loss == 0
+
+
+def test_fsq_reaches_every_level() -> None:
+    quantizer = FSQ((8, 5, 3), 1, hidden_dims=(), epochs=1, device="cpu").fit(sample(50))
+    codes = quantizer.encode(50 * sample(20_000, seed=6))
+    levels = np.stack(np.unravel_index(codes[:, 0], (8, 5, 3), order="F"), axis=1)
+    assert levels.max(axis=0).tolist() == [7, 4, 2]
+    assert levels.min(axis=0).tolist() == [0, 0, 0]
+
+
+def test_fsq_has_the_sizes_of_the_paper() -> None:
+    assert FSQ().codebook_sizes == (15_360,) * 4
