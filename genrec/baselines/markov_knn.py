@@ -39,7 +39,7 @@ class MarkovKNN:
         train: InteractionLog,
         item_ids: Sequence[str],
         *,
-        shrinkage: float = 20.0,
+        shrinkage: float = 100.0,
         name: str = "markov-knn",
     ) -> None:
         from scipy.sparse import csr_matrix

@@ -31,8 +31,8 @@ def tune_item_knn(
     validation: Cases,
     item_ids: Sequence[str],
     *,
-    decays: Sequence[float] = (0.6, 0.4, 0.8),
-    shrinkages: Sequence[float] = (20.0, 0.0, 5.0, 50.0),
+    decays: Sequence[float] = (0.5, 0.4, 0.6, 0.8),
+    shrinkages: Sequence[float] = (100.0, 20.0, 5.0, 0.0),
     self_similarities: Sequence[float] = (0.0, 0.1, 1.0),
     max_cases: int = 10_000,
 ) -> ItemKNN:

@@ -6,7 +6,7 @@ Does not know how it is estimated.
 from __future__ import annotations
 
 from genrec.cli.arguments import AsJson, Overrides, RecipeArgument
-from genrec.cli.output import json_line, line
+from genrec.cli.output import json_line, line, quiet_libraries
 from genrec.recipe import Recipe
 
 
@@ -14,6 +14,7 @@ def check(recipe: RecipeArgument, overrides: Overrides = None, as_json: AsJson =
     """Read the data, build the model, print samples, tokens, steps, trained parameters, time and memory."""
     from genrec import pipeline
 
+    quiet_libraries()
     loaded = Recipe.load(recipe, overrides or [])
     found = pipeline.check(loaded)
     if as_json:

@@ -25,6 +25,14 @@ def setup_logging() -> None:
     logging.getLogger("genrec").setLevel(logging.INFO)
 
 
+def quiet_libraries() -> None:
+    """Keeps the model library's own bars and notes out of a command's output; genrec's own stay."""
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
+
+
 def line(text: str = "") -> None:
     """One line on standard output."""
     sys.stdout.write(text + "\n")

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from genrec.cli.output import line, stage_line, table
+from genrec.cli.output import line, quiet_libraries, stage_line, table
 from genrec.recipe import Recipe
 
 
@@ -23,6 +23,7 @@ def quickstart(
     from genrec import pipeline
     from genrec.recommender import GenerativeRecommender
 
+    quiet_libraries()
     recipe = Recipe.load("quickstart", overrides or [])
     inputs = pipeline.load_inputs(recipe)
     users, interactions = len(inputs.log.user_ids), len(inputs.log)

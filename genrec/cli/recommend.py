@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from genrec.cli.arguments import AsJson
-from genrec.cli.output import json_line, table
+from genrec.cli.output import json_line, quiet_libraries, table
 
 
 def recommend(
@@ -37,6 +37,7 @@ def recommend(
     """
     from genrec.recommender import GenerativeRecommender
 
+    quiet_libraries()
     ids = [*(history or []), *(more_history or [])]
     found = GenerativeRecommender.from_pretrained(bundle).recommend(
         ids, k, exclude_history=not include_history, unknown="skip" if skip_unknown else "error"

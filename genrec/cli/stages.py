@@ -6,7 +6,7 @@ Does not know what a stage does.
 from __future__ import annotations
 
 from genrec.cli.arguments import Overrides, RecipeArgument
-from genrec.cli.output import line, stage_line
+from genrec.cli.output import line, quiet_libraries, stage_line
 from genrec.recipe import Recipe
 
 
@@ -18,6 +18,7 @@ def build_ids(recipe: RecipeArgument, overrides: Overrides = None) -> None:
     """
     from genrec import pipeline
 
+    quiet_libraries()
     result = pipeline.build_ids(Recipe.load(recipe, overrides or []))
     stage_line(result)
     line((result.folder / "diagnostics.md").read_text(encoding="utf-8"))
@@ -31,6 +32,7 @@ def align(recipe: RecipeArgument, overrides: Overrides = None) -> None:
     """
     from genrec import pipeline
 
+    quiet_libraries()
     stage_line(pipeline.align(Recipe.load(recipe, overrides or [])))
 
 
@@ -38,6 +40,7 @@ def evaluate(recipe: RecipeArgument, overrides: Overrides = None) -> None:
     """Measure the bundle and the baselines on the test cases: full catalog, hits counted per item."""
     from genrec import pipeline
 
+    quiet_libraries()
     result = pipeline.evaluate(Recipe.load(recipe, overrides or []))
     stage_line(result)
     line((result.folder / "report.md").read_text(encoding="utf-8"))

@@ -30,7 +30,7 @@ class SyntheticCatalog:
         item_band: int64[items], price band of the brand: 0 low, 1 middle, 2 high.
         item_fit: int64[items], the kind of customer (0-3) the item is made for.
         type_department: int64[types].
-        routines: Circles of types in the order they are bought; each lies in one department.
+        next_type: int64[types], the type that follows in the department's routine, a circle.
         num_brands: Brands in the world.
     """
 
@@ -40,7 +40,7 @@ class SyntheticCatalog:
     item_band: np.ndarray
     item_fit: np.ndarray
     type_department: np.ndarray
-    routines: tuple[tuple[int, ...], ...]
+    next_type: np.ndarray
     num_brands: int
 
 
@@ -54,17 +54,16 @@ def make_catalog(num_items: int, rng: np.random.Generator) -> SyntheticCatalog:
     chosen = rng.permutation(len(words["departments"]))[:num_departments]
     departments = [words["departments"][index] for index in chosen]
     brands, band_of_brand, sold_in = _make_brands(words, num_items, num_departments, rng)
-    types, type_department, routines = [], [], []
+    types, type_department, next_type = [], [], []
     for index, department in enumerate(departments):
-        routines += [tuple(len(types) + place for place in routine) for routine in department["routines"]]
+        count = len(department["types"])
+        next_type += [len(types) + (place + 1) % count for place in range(count)]
         types += department["types"]
-        type_department += [index] * len(department["types"])
+        type_department += [index] * count
     item_type = np.repeat(np.arange(len(types)), _counts(num_items, len(types), rng))
     item_brand, item_fit, variant = _fill_shelves(item_type, np.array(type_department), sold_in, rng)
-    writer = _Writer(words, departments, types, type_department, routines)
-    rows = writer.write(
-        item_type, [brands[b] for b in item_brand], band_of_brand[item_brand], item_fit, variant, rng
-    )
+    writer = _Writer(words, departments, types, type_department, next_type)
+    rows = writer.write(brands, item_type, item_brand, band_of_brand[item_brand], item_fit, variant, rng)
     return SyntheticCatalog(
         rows,
         item_type,
@@ -72,7 +71,7 @@ def make_catalog(num_items: int, rng: np.random.Generator) -> SyntheticCatalog:
         band_of_brand[item_brand],
         item_fit,
         np.array(type_department),
-        tuple(routines),
+        np.array(next_type),
         len(brands),
     )
 
@@ -136,88 +135,66 @@ class _Writer:
         departments: list[dict[str, Any]],
         types: list[dict[str, Any]],
         type_department: list[int],
-        routines: list[tuple[int, ...]],
+        next_type: list[int],
     ) -> None:
-        self.words, self.departments, self.types, self.type_department = (
-            words,
-            departments,
-            types,
-            type_department,
-        )
-        self.following = {
-            routine[place - 1]: types[routine[place]]["name"]
-            for routine in reversed(routines)
-            for place in range(len(routine))
-        }
+        self.words, self.types = words, types
+        self.departments = [departments[index] for index in type_department]
+        self.following = [types[kind]["name"] for kind in next_type]
 
     def write(
         self,
-        item_type: np.ndarray,
         brands: list[str],
-        bands: np.ndarray,
-        fits: np.ndarray,
-        variants: np.ndarray,
+        item_type: np.ndarray,
+        item_brand: np.ndarray,
+        item_band: np.ndarray,
+        item_fit: np.ndarray,
+        variant: np.ndarray,
         rng: np.random.Generator,
     ) -> list[dict[str, Any]]:
-        """Gives the rows of all items; randomness decides on wording, price and which sentences are there."""
-        dice = rng.random((len(item_type), 7)).tolist()
+        """Gives the rows of all items; chance decides on prices and on which sentences are there."""
+        numbers = np.stack([item_type, item_brand, item_band, item_fit, variant], axis=1).tolist()
+        dice = rng.random((len(item_type), 4)).tolist()
         rows, titles = [], set()
-        for kind, brand, band, fit, variant, roll in zip(
-            item_type.tolist(), brands, bands.tolist(), fits.tolist(), variants.tolist(), dice, strict=True
+        for (kind, brand, band, fit, form), (cents, naming, next_step, house) in zip(
+            numbers, dice, strict=True
         ):
-            word, extra, size = variant // 12, variant // 3 % 4, variant % 3
-            product = self.types[kind]
-            department = self.departments[self.type_department[kind]]
-            style, names = self._vocabulary(product, department, fit, word, extra)
-            names |= {"brand": brand, "type": product["name"], "size": product["sizes"][size]}
-            title = _pick(style["titles"], roll[0]).format(**names)
-            if title in titles:
-                title = style["titles"][-1].format(**names)
+            product, department = self.types[kind], self.departments[kind]
+            word, extra, size = form // 12, form // 3 % 4, form % 3
+            style = self.words["tools"] if product.get("tool") else department
+            if product.get("tool"):
+                names = {"word": style["words"][fit][word], "extra": style["extras"][extra]}
+            else:
+                names = {
+                    "word": style["fits"][fit]["words"][word],
+                    "extra": style["fits"][fit]["extras"][extra],
+                }
+            names["fit"] = department["fits"][fit]["name"]
+            whole = {**names, "brand": brands[brand], "type": product["name"], "size": product["sizes"][size]}
+            title = style["titles"][0 if naming < 0.5 else -1].format(**whole)
+            if title in titles:  # the last form names everything
+                title = style["titles"][-1].format(**whole)
             titles.add(title)
-            price = product["price"] * _BAND_PRICES[band] * _SIZE_PRICES[size] * (0.9 + 0.2 * roll[1])
+            small = {key: _lower(text) for key, text in names.items()}
+            small |= {"Extra": small["extra"][0].upper() + small["extra"][1:], "brand": brands[brand]}
+            sentences = [
+                product["lines"][fit % len(product["lines"])],
+                style["details"][brand % len(style["details"])].format(**small),
+            ]
+            if house < 0.7:
+                sentences.append(self.words["bands"][band][brand // 3 % 3].format(**small))
+            elif next_step < 0.5:
+                article = "an" if self.following[kind][0] in "AEIOU" else "a"
+                sentences.append(f"The next step is {article} {self.following[kind].lower()}.")
+            price = product["price"] * _BAND_PRICES[band] * _SIZE_PRICES[size] * (0.9 + 0.2 * cents)
             row = {
                 "title": title,
-                "brand": brand,
+                "brand": brands[brand],
                 "categories": [department["name"], product["group"], product["plural"]],
-                "description": self._describe(kind, band, style, names, roll[2:]),
+                "description": " ".join(sentences),
                 "price": int(price * 2) / 2 + 0.49,
             }
             rows.append(row)
         return rows
-
-    def _vocabulary(
-        self, product: dict[str, Any], department: dict[str, Any], fit: int, word: int, extra: int
-    ) -> tuple[dict[str, Any], dict[str, str]]:
-        kind = department["fits"][fit]
-        if product.get("tool"):
-            tools = self.words["tools"]
-            return tools, {
-                "word": tools["words"][fit][word],
-                "extra": tools["extras"][extra],
-                "fit": kind["name"],
-            }
-        return department, {"word": kind["words"][word], "extra": kind["extras"][extra], "fit": kind["name"]}
-
-    def _describe(
-        self, kind: int, band: int, style: dict[str, Any], names: dict[str, str], roll: list[float]
-    ) -> str:
-        """Gives one to three sentences: what it is; then some of for whom, from what house, and what comes next."""
-        small = {key: _lower(names[key]) for key in ("word", "extra", "fit")}
-        small |= {"Extra": small["extra"][0].upper() + small["extra"][1:], "brand": names["brand"]}
-        sentences = [_pick(self.types[kind]["lines"], roll[0])]
-        if roll[1] < 0.85:
-            sentences.append(_pick(style["details"], roll[1] / 0.85).format(**small))
-        if roll[2] < 0.6:
-            sentences.append(_pick(self.words["bands"][band], roll[3]).format(**small))
-        elif roll[4] < 0.5:
-            following = self.following[kind]
-            article = "an" if following[0] in "AEIOU" else "a"
-            sentences.append(f"The next step is {article} {following.lower()}.")
-        return " ".join(sentences)
-
-
-def _pick(choices: list[str], roll: float) -> str:
-    return choices[int(roll * len(choices))]
 
 
 def _lower(text: str) -> str:

@@ -2,13 +2,13 @@
 
 Does not know names, texts or ids: types, brands, bands and items are numbers here.
 
-A step of a history is drawn in three parts, ``p(item | history, taste) = p(department) p(type) p(item in the type)``:
+A step of a history is drawn in two parts, ``p(type | history) p(item | type, history, taste)``:
 
-1. *Department*: stay, go back to the department before, or go elsewhere. Whoever has just changed departments probably
-   goes back (an errand), so the last item alone does not tell.
-2. *Type*: departments have routines, circles of types. The two latest types bought in that department, however long
-   ago, tell which routine is under way and what comes next.
-3. *Item*: among the items of the type that the user does not have yet, by popularity, times ``1 + LOYALTY * n`` for a
+1. *Type*: the types of a department form a routine, a circle. Each of the latest four purchases leaves a need, the type
+   that follows in its routine, until a later purchase meets it. With probability `IMPULSE` the next type is anything;
+   else one of the open needs, the recent ones more probably. As several routines are under way at once, the last item
+   alone does not tell what is still missing.
+2. *Item*: among the items of the type that the user does not have yet, by popularity, times ``1 + LOYALTY * n`` for a
    brand bought ``n`` times in the whole history, times the fit to the user's taste (price band x kind of customer).
 
 The taste is drawn once per user from twelve and never shown. Given a history, its posterior is a finite Bayes sum, so the
@@ -23,12 +23,8 @@ import numpy as np
 
 from genrec.data.synthetic_catalog import SyntheticCatalog
 
-STAY = (0.62, 0.35)  # probability to stay in the department: ordinarily, and just after a change
-BACK = (0.16, 0.50)  # to go back to the one before; what is left goes elsewhere
-OFF_ROUTINE = 0.15  # probability that the type is any of the department's
-OTHER_ROUTINE = (
-    0.08  # weight of a routine that does not explain the two latest types, against 1 for one that does
-)
+IMPULSE = 0.2
+NEED_WEIGHTS = (0.45, 0.30, 0.15, 0.10)  # of open needs, by how many purchases ago they arose
 LOYALTY = 2.0
 BAND_PRIOR = (0.45, 0.35, 0.20)
 FIT_PRIOR = (0.30, 0.26, 0.24, 0.20)
@@ -46,9 +42,7 @@ class SyntheticProcess:
     Attributes:
         catalog: The items.
         popularity: float64[items].
-        department_weights: float64[departments], sums to 1.
-        follow: float64[types + 1, types + 1, types]: probability of a type inside its department after the two latest
-            types there; `types` stands for none.
+        impulse: float64[types], sums to 1: types bought out of the blue, and first of all.
         taste_prior: float64[tastes], sums to 1.
         taste_weights: float64[tastes, items].
         shelf: int64[types, longest]: the items of each type, -1 behind them.
@@ -56,17 +50,16 @@ class SyntheticProcess:
 
     catalog: SyntheticCatalog
     popularity: np.ndarray
-    department_weights: np.ndarray
-    follow: np.ndarray
+    impulse: np.ndarray
     taste_prior: np.ndarray
     taste_weights: np.ndarray
     shelf: np.ndarray
 
     @classmethod
     def draw(cls, catalog: SyntheticCatalog, rng: np.random.Generator) -> SyntheticProcess:
-        """Draws popularity and department weights; the rest is fixed by the catalog."""
-        num_departments = int(catalog.type_department.max()) + 1
-        weights = rng.uniform(0.6, 1.4, num_departments)
+        """Draws the popularity of items and departments; the rest is fixed by the catalog."""
+        departments = int(catalog.type_department.max()) + 1
+        weights = rng.uniform(0.5, 1.5, departments)[catalog.type_department]
         quantiles = (rng.permutation(len(catalog.item_type)) + 0.5) / len(catalog.item_type)
         popularity = quantiles ** (-1 / POPULARITY_SHAPE)
         bands = np.array(BAND_WEIGHTS)[abs(np.arange(3)[:, None] - catalog.item_band)]  # [3, items]
@@ -78,7 +71,6 @@ class SyntheticProcess:
             catalog,
             popularity,
             weights / weights.sum(),
-            _follow_table(catalog),
             np.outer(BAND_PRIOR, FIT_PRIOR).ravel(),
             (bands[:, None] * fits[None]).reshape(-1, len(popularity)),  # [3, 4, items] -> [12, items]
             shelf,
@@ -130,7 +122,7 @@ class SyntheticProcess:
         return result
 
     def _predict(self, state: _State) -> np.ndarray:
-        rows = np.arange(len(state.here))
+        rows = np.arange(len(state.length))
         kinds = state.types(rows)  # [rows, types]
         everything = np.broadcast_to(np.arange(len(self.popularity)), (len(rows), len(self.popularity)))
         weights = state.item_weights(rows, everything)
@@ -149,46 +141,29 @@ class _State:
 
     def __init__(self, process: SyntheticProcess, size: int, longest: int) -> None:
         catalog = process.catalog
-        num_types, num_departments = process.shelf.shape[0], len(process.department_weights)
+        num_types = len(catalog.next_type)
         self.process = process
-        self.here, self.before = (
-            np.full(size, -1),
-            np.full(size, -1),
-        )  # departments: the last one, the one before it
-        self.changed = np.zeros(size, dtype=np.int64)
-        self.trail = np.full((size, num_departments, 2), num_types)  # the two latest types of each department
+        self.latest = np.full(
+            (size, len(NEED_WEIGHTS)), -1
+        )  # types of the latest purchases, the last one first
         self.brands = np.zeros((size, catalog.num_brands))
         self.owned = np.full((size, longest), -1)
         self.length = np.zeros(size, dtype=np.int64)
         self.left = np.tile(np.bincount(catalog.item_type, minlength=num_types), (size, 1))
         self.log_taste = np.tile(np.log(process.taste_prior), (size, 1))
 
-    def departments(self, rows: np.ndarray) -> np.ndarray:
-        """Returns p(department): float64[rows, departments]."""
-        base = self.process.department_weights
-        here, before, changed = self.here[rows], self.before[rows], self.changed[rows]
-        at, started, has_before = np.arange(len(rows)), here >= 0, before >= 0
-        elsewhere = np.tile(base, (len(rows), 1))
-        elsewhere[at[started], here[started]] = 0
-        elsewhere[at[has_before], before[has_before]] = 0
-        stay = np.where(started, np.array(STAY)[changed], 0.0)
-        back = np.where(has_before, np.array(BACK)[changed], 0.0)
-        total = elsewhere.sum(axis=1)
-        result = (
-            elsewhere * np.divide(1 - stay - back, total, out=np.zeros_like(total), where=total > 0)[:, None]
-        )
-        result[at[started], here[started]] += stay[started]
-        result[at[has_before], before[has_before]] += back[has_before]
-        return result
-
     def types(self, rows: np.ndarray) -> np.ndarray:
         """Returns p(type), sold-out types left out: float64[rows, types]."""
-        department = self.process.catalog.type_department
-        trail = self.trail[rows][:, department]  # [rows, departments, 2] -> [rows, types, 2]
-        inside = self.process.follow[trail[..., 0], trail[..., 1], np.arange(len(department))]
-        result = self.departments(rows)[:, department] * inside * (self.left[rows] > 0)
-        total = result.sum(axis=1, keepdims=True)
-        return np.divide(result, total, out=np.zeros_like(result), where=total > 0)
+        next_type, latest, there = self.process.catalog.next_type, self.latest[rows], self.left[rows] > 0
+        needs = next_type[latest]  # [rows, purchases]
+        weights = np.where(latest >= 0, NEED_WEIGHTS, 0.0)
+        for age in range(1, len(NEED_WEIGHTS)):  # a purchase that came after may have met the need
+            weights[(needs[:, age, None] == latest[:, :age]).any(axis=1), age] = 0
+        routine = np.zeros((len(rows), len(next_type)))
+        np.add.at(routine, (np.arange(len(rows))[:, None], needs), weights)
+        return _normalized(
+            (1 - IMPULSE) * _normalized(routine * there) + IMPULSE * _normalized(self.process.impulse * there)
+        )
 
     def item_weights(self, rows: np.ndarray, items: np.ndarray) -> np.ndarray:
         """Returns popularity times loyalty, 0 for owned items and padding: float64[rows, candidates]."""
@@ -227,18 +202,19 @@ class _State:
         """Appends one item to each of the histories."""
         catalog = self.process.catalog
         kinds = catalog.item_type[items]
-        departments = catalog.type_department[kinds]
         new = ~(self.owned[rows] == items[:, None]).any(axis=1)
         self.left[rows[new], kinds[new]] -= 1
         self.owned[rows, self.length[rows]] = items
         self.length[rows] += 1
         self.brands[rows, catalog.item_brand[items]] += 1
-        self.trail[rows, departments, 0] = self.trail[rows, departments, 1]
-        self.trail[rows, departments, 1] = kinds
-        changed = (self.here[rows] >= 0) & (self.here[rows] != departments)
-        self.before[rows[changed]] = self.here[rows[changed]]
-        self.changed[rows] = changed
-        self.here[rows] = departments
+        self.latest[rows, 1:] = self.latest[rows, :-1]
+        self.latest[rows, 0] = kinds
+
+
+def _normalized(weights: np.ndarray) -> np.ndarray:
+    """Gives rows that sum to 1; a row of zeros stays one."""
+    total = weights.sum(axis=1, keepdims=True)
+    return np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
 
 
 def _draw(weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -246,28 +222,3 @@ def _draw(weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     cumulative = np.cumsum(weights, axis=1)
     cut = rng.random(len(weights)) * cumulative[:, -1]
     return np.asarray((cumulative <= cut[:, None]).sum(axis=1))
-
-
-def _follow_table(catalog: SyntheticCatalog) -> np.ndarray:
-    """Gives p(type | two latest types of its department), for every pair and none."""
-    num_types = len(catalog.type_department)
-    table = np.zeros((num_types + 1, num_types + 1, num_types))
-    for department in range(int(catalog.type_department.max()) + 1):
-        kinds = np.flatnonzero(catalog.type_department == department)
-        routines = [routine for routine in catalog.routines if routine[0] in kinds]
-        starts = np.isin(kinds, [routine[0] for routine in routines])
-        table[num_types, num_types, kinds] = (
-            OFF_ROUTINE / len(kinds) + (1 - OFF_ROUTINE) * starts / starts.sum()
-        )
-        for before in [*kinds, num_types]:
-            for last in kinds:
-                row = np.zeros(num_types)
-                for routine in routines:
-                    if last in routine:
-                        place = routine.index(last)
-                        explains = routine[place - 1] == before
-                        row[routine[(place + 1) % len(routine)]] += 1.0 if explains else OTHER_ROUTINE
-                row *= (1 - OFF_ROUTINE) / row.sum()
-                row[kinds] += OFF_ROUTINE / len(kinds)
-                table[before, last] = row
-    return table

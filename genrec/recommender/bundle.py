@@ -68,7 +68,7 @@ def write_bundle(
         catalog.save(temporary / "catalog")
         if item_tokenizer is not None:
             item_tokenizer.save(temporary / "item_tokenizer")
-        items.write(temporary / "items.jsonl.gz")
+        items.write(temporary / "items.parquet")
         write_yaml(temporary / "settings.yaml", to_mapping(settings))
         write_yaml(temporary / "recipe.yaml", recipe)
         (temporary / "metrics.json").write_text(json.dumps(metrics, indent=2), encoding="utf-8")
@@ -85,16 +85,14 @@ def read_bundle(folder: Path) -> dict[str, Any]:
     model = AutoModelForCausalLM.from_pretrained(folder / "model")
     vocabulary = SemanticIdVocabulary.load(folder)
     catalog = Catalog.load(folder / "catalog")
-    items = ItemTable.read(folder / "items.jsonl.gz")
+    items = ItemTable.read(folder / "items.parquet")
     found = {
         "catalog": catalog.fingerprint(),
         "vocabulary": vocabulary.fingerprint(),
         "items": items.fingerprint(),
         "model_rows": int(model.get_input_embeddings().weight.shape[0]),
     }
-    in_tokenizer = SemanticIdVocabulary.from_text_tokenizer(
-        text_tokenizer, vocabulary.spec, len(vocabulary.user_token_ids)
-    )
+    in_tokenizer = SemanticIdVocabulary.from_text_tokenizer(text_tokenizer, vocabulary.spec)
     wrong = [name for name, value in found.items() if facts.get(name) != value]
     if in_tokenizer.fingerprint() != found["vocabulary"]:
         wrong.append("text_tokenizer")
