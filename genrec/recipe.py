@@ -5,12 +5,13 @@ Does not know what a stage does with its section.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from genrec.artifacts import data_folder, named_file
+from genrec.artifacts import data_folder
 from genrec.config import apply_overrides, build, read_yaml, to_mapping, write_yaml
 from genrec.errors import ConfigError
 
@@ -28,9 +29,12 @@ class DataSection:
         interaction_columns: The same for the log.
         time: Whether timestamps are absolute, or give the order only.
         k_core: Keep users and items with at least so many interactions; 0 = keep all.
-        split: `leave_one_out`; `time` needs absolute timestamps and the two shares below.
+        unknown_items: What to do with interactions whose item is not in the item table.
+        split: `leave_one_out`; `time` needs absolute timestamps and the two shares below; `cold_items` holds
+            `cold_share` of the items out of all training.
         validation_share: Share of the interactions, by time, between training and test (`split: time`).
         test_share: Share of the interactions, by time, that are the test (`split: time`).
+        cold_share: Share of the items that are held out (`split: cold_items`).
         num_items: Size of the synthetic world.
         num_users: Size of the synthetic world.
     """
@@ -42,9 +46,11 @@ class DataSection:
     interaction_columns: dict[str, str] = field(default_factory=dict)
     time: Literal["auto", "absolute", "order"] = "auto"
     k_core: int = 0
-    split: Literal["leave_one_out", "time"] = "leave_one_out"
+    unknown_items: Literal["error", "skip"] = "error"
+    split: Literal["leave_one_out", "time", "cold_items"] = "leave_one_out"
     validation_share: float = 0.1
     test_share: float = 0.1
+    cold_share: float = 0.1
     num_items: int = 1000
     num_users: int = 3000
 
@@ -82,10 +88,13 @@ class ItemTokenizerSection:
     Attributes:
         definition: Name of a definition in `tokenizers/`, or a path.
         index: An `index.json` (item -> tokens) to read IDs from instead of making them.
+        index_collisions: What to do when items share an ID there: refuse, or append a code that tells them
+            apart.
     """
 
     definition: str = "rkmeans-3x256"
     index: Path | None = None
+    index_collisions: Literal["error", "extra_code"] = "error"
 
 
 @dataclass(frozen=True)
@@ -256,7 +265,8 @@ class Recipe:
 
     def to_mapping(self) -> dict[str, Any]:
         """Plain values, as the resolved file holds them."""
-        return to_mapping(self)
+        mapping: dict[str, Any] = to_mapping(self)
+        return mapping
 
     def write(self, path: Path) -> None:
         """Writes the resolved recipe."""
@@ -274,7 +284,18 @@ def recipe_path(recipe: str | Path) -> Path:
     path = Path(recipe)
     if path.is_dir():
         path = path / "recipe.yaml"
-    return path if path.is_file() else named_file("recipes", f"{recipe}/recipe.yaml")
+    if path.is_file():
+        return path
+    shipped = shipped_recipes()
+    if str(recipe) in shipped:
+        return shipped[str(recipe)]
+    near = difflib.get_close_matches(str(recipe), shipped, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    raise ConfigError(
+        "there is no such recipe",
+        received=str(recipe),
+        remedy=f"{hint}give a file, a folder with a recipe.yaml, or one of: {', '.join(shipped)}",
+    )
 
 
 def shipped_recipes() -> dict[str, Path]:

@@ -153,7 +153,7 @@ def _best(
     for parameters in tqdm(grid, desc="tuning", unit="setting", disable=None):
         ranker = make(parameters)
         value = mean_ndcg(ranker, cases)
-        logger.info("%s with %s: validation ndcg@%d %.4f", ranker.name, _shown(parameters), CUT_OFF, value)
+        logger.debug("%s with %s: validation ndcg@%d %.4f", ranker.name, _shown(parameters), CUT_OFF, value)
         if value > highest:
             best, highest = parameters, value
     return best, highest

@@ -12,10 +12,11 @@ from genrec.recipe import Recipe
 
 def check(recipe: RecipeArgument, overrides: Overrides = None, as_json: AsJson = False) -> None:
     """Read the data, build the model, print samples, tokens, steps, trained parameters, time and memory."""
+    loaded = Recipe.load(recipe, overrides or [])
+
     from genrec import pipeline
 
     quiet_libraries()
-    loaded = Recipe.load(recipe, overrides or [])
     found = pipeline.check(loaded)
     if as_json:
         json_line(found.to_dict())

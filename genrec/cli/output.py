@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from genrec.pipeline import StageResult
 
 
-
 def setup_logging() -> None:
     """Messages of genrec at INFO, of everything else at WARNING, on standard error."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)

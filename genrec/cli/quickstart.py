@@ -20,11 +20,12 @@ def quickstart(
     ] = None,
 ) -> None:
     """Run all stages on a synthetic catalog, in minutes on a CPU, and recommend for one user."""
+    recipe = Recipe.load("quickstart", overrides or [])
+
     from genrec import pipeline
     from genrec.recommender import GenerativeRecommender
 
     quiet_libraries()
-    recipe = Recipe.load("quickstart", overrides or [])
     inputs = pipeline.load_inputs(recipe)
     users, interactions = len(inputs.log.user_ids), len(inputs.log)
     line(f"synthetic world: {len(inputs.items)} items, {users} users, {interactions} interactions")

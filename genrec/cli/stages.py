@@ -16,10 +16,12 @@ def build_ids(recipe: RecipeArgument, overrides: Overrides = None) -> None:
     Skips the work when the same IDs are there already. Example: genrec build-ids quickstart
     output_dir=outputs/mine
     """
+    loaded = Recipe.load(recipe, overrides or [])
+
     from genrec import pipeline
 
     quiet_libraries()
-    result = pipeline.build_ids(Recipe.load(recipe, overrides or []))
+    result = pipeline.build_ids(loaded)
     stage_line(result)
     line((result.folder / "diagnostics.md").read_text(encoding="utf-8"))
 
@@ -30,17 +32,21 @@ def align(recipe: RecipeArgument, overrides: Overrides = None) -> None:
     For several processes: accelerate launch --config_file recipes/accelerate/cpu2.yaml scripts/align.py
     RECIPE
     """
+    loaded = Recipe.load(recipe, overrides or [])
+
     from genrec import pipeline
 
     quiet_libraries()
-    stage_line(pipeline.align(Recipe.load(recipe, overrides or [])))
+    stage_line(pipeline.align(loaded))
 
 
 def evaluate(recipe: RecipeArgument, overrides: Overrides = None) -> None:
     """Measure the bundle and the baselines on the test cases: full catalog, hits counted per item."""
+    loaded = Recipe.load(recipe, overrides or [])
+
     from genrec import pipeline
 
     quiet_libraries()
-    result = pipeline.evaluate(Recipe.load(recipe, overrides or []))
+    result = pipeline.evaluate(loaded)
     stage_line(result)
     line((result.folder / "report.md").read_text(encoding="utf-8"))

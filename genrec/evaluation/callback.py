@@ -14,11 +14,11 @@ from typing import Any
 
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
-from genrec.evaluation.evaluator import RetrievalEvaluator
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import ExportableState
 
 from genrec.artifacts import open_artifact, saved_artifact
+from genrec.evaluation.evaluator import RetrievalEvaluator
 from genrec.ranking import Ranker
 from genrec.training import WeightAveraging
 
@@ -80,7 +80,8 @@ class RetrievalCallback(TrainerCallback, ExportableState):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Takes up what the checkpoint kept; a run that starts anew starts without best weights."""
-        kept = state.stateful_callbacks.get(type(self).__name__)
+        states: Any = state.stateful_callbacks  # a dict, whatever its annotation says
+        kept = states.get(type(self).__name__) if states else None
         if state.global_step and isinstance(kept, dict):
             for name in _KEPT:
                 setattr(self, name, kept["attributes"][name])

@@ -22,7 +22,7 @@ from genrec.pipeline.semantic_ids import ids_folder
 from genrec.recipe import Recipe
 from genrec.semantic_ids import ItemTokenizer, SemanticIdSpec
 from genrec.tasks import PromptBuilder, SeqRec
-from genrec.training import SemanticIdLoss
+from genrec.training import PackingCollator, SemanticIdLoss
 from genrec.vocabulary import SemanticIdVocabulary
 
 TIMED_STEPS = 3
@@ -81,12 +81,7 @@ def check(recipe: Recipe, inputs: Inputs | None = None) -> Estimate:
         torch.set_num_threads(recipe.align.threads)
     model, text_tokenizer, vocabulary = language_model(recipe, inputs.items, catalog.spec)
     task = SeqRec.from_log(catalog, inputs.split.train, max_history=recipe.align.max_history)
-    builder = PromptBuilder(
-        vocabulary,
-        bos_token_id=int(text_tokenizer.bos_token_id or 0),
-        pad_token_id=int(text_tokenizer.pad_token_id or 0),
-        max_history=recipe.align.max_history,
-    )
+    builder = PromptBuilder.for_tokenizer(text_tokenizer, vocabulary, max_history=recipe.align.max_history)
     loss = SemanticIdLoss(catalog.trie, vocabulary, recipe.align.normalize)
     seconds = _seconds_per_step(model, loss, task, builder, recipe)
     items_per_row = np.minimum(task.lengths, recipe.align.max_history + 1)
@@ -134,20 +129,16 @@ def _seconds_per_step(
 ) -> float:
     rng = np.random.default_rng(0)
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.0)
-    took = []
+    collate = PackingCollator(builder.pad_token_id)
+    head, took = model.get_output_embeddings(), []
     for _ in range(1 + TIMED_STEPS):
         chosen = rng.integers(len(task), size=min(recipe.align.batch_size, len(task)))
         rows = [task.row(int(i), rng, builder) for i in chosen]
-        longest = max(len(ids) for ids, _ in rows)
-        input_ids = torch.full((len(rows), longest), builder.pad_token_id)
-        labels = torch.full((len(rows), longest), -100)
-        for number, (ids, wanted) in enumerate(rows):
-            input_ids[number, : len(ids)] = torch.from_numpy(ids)
-            labels[number, : len(ids)] = torch.from_numpy(wanted)
+        batch = collate([{"input_ids": ids, "labels": labels} for ids, labels in rows])
+        labels = batch.pop("labels")
         began = time.perf_counter()
-        out = model(input_ids=input_ids, output_hidden_states=True, use_cache=False, logits_to_keep=1)
-        head = model.get_output_embeddings()
-        loss(out.hidden_states[-1], head.weight, head.bias, input_ids, labels).backward()
+        out = model(**batch, output_hidden_states=True, use_cache=False, logits_to_keep=1)
+        loss(out.hidden_states[-1], head.weight, head.bias, batch["input_ids"], labels).backward()
         optimizer.step()
         optimizer.zero_grad()
         took.append(time.perf_counter() - began)

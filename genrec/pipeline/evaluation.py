@@ -89,11 +89,10 @@ def rankers(recipe: Recipe, inputs: Inputs, recommender: GenerativeRecommender) 
         generative,
         lambda: Popularity(train, item_ids),
         item_knn,
+        lambda: ContentKNN(content_vectors(recipe, inputs.items), item_ids, train=train),
         lambda: MarkovKNN(train, item_ids),
         lambda: RandomRanker(item_ids, seed=recipe.seed),
     ]
-    if recipe.item_tokenizer.index is None:
-        rows.insert(3, lambda: ContentKNN(content_vectors(recipe, inputs.items)))
     world = inputs.world
     if world is not None:
         rows.append(world.oracle)

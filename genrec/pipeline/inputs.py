@@ -11,7 +11,7 @@ from genrec.artifacts import has_artifact, saved_artifact
 from genrec.config import fingerprint
 from genrec.data import InteractionLog, ItemTable, Split, SyntheticWorld
 from genrec.errors import ConfigError
-from genrec.recipe import Recipe
+from genrec.recipe import DataSection, Recipe
 
 
 @dataclass(frozen=True)
@@ -55,16 +55,23 @@ def load_inputs(recipe: Recipe) -> Inputs:
             raise ConfigError("the recipe names no data files", remedy="set data.items and data.interactions")
         items = ItemTable.read(data.items, columns=data.item_columns or None)
         log = InteractionLog.read(
-            data.interactions, columns=data.interaction_columns or None, time=data.time, items=items
+            data.interactions,
+            columns=data.interaction_columns or None,
+            time=data.time,
+            items=items,
+            unknown=data.unknown_items,
         )
     if data.k_core:
         log = log.k_core(data.k_core)
-    split = (
-        log.leave_one_out()
-        if data.split == "leave_one_out"
-        else log.time_split(validation_share=data.validation_share, test_share=data.test_share)
-    )
-    return Inputs(items, log, split, world)
+    return Inputs(items, log, _split(log, data), world)
+
+
+def _split(log: InteractionLog, data: DataSection) -> Split:
+    if data.split == "time":
+        return log.time_split(validation_share=data.validation_share, test_share=data.test_share)
+    if data.split == "cold_items":
+        return log.cold_item_split(data.cold_share)
+    return log.leave_one_out()
 
 
 def _write_world(recipe: Recipe, items: ItemTable, log: InteractionLog) -> None:

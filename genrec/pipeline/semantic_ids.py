@@ -51,7 +51,7 @@ def ids_fingerprint(recipe: Recipe, items: ItemTable) -> str:
     """Digest of everything the IDs depend on."""
     section = recipe.item_tokenizer
     if section.index is not None:
-        return fingerprint([items.fingerprint(), file_sha256(section.index)])
+        return fingerprint([items.fingerprint(), file_sha256(section.index), section.index_collisions])
     vectors = recipe.embeddings.vectors
     return fingerprint(
         [
@@ -81,9 +81,9 @@ def build_ids(recipe: Recipe, inputs: Inputs | None = None) -> StageResult:
     if has_artifact(folder, kind=KIND, facts=facts):
         return StageResult("build-ids", folder, True, f"skipped, the same IDs are in {folder}")
     write_resolved(recipe, "build-ids")
-    item_tokenizer = None
-    if recipe.item_tokenizer.index is not None:
-        catalog = Catalog.from_index(recipe.item_tokenizer.index, items)
+    item_tokenizer, section = None, recipe.item_tokenizer
+    if section.index is not None:
+        catalog = Catalog.from_index(section.index, items, collisions=section.index_collisions)
     else:
         vectors = content_vectors(recipe, items)
         item_tokenizer = ItemTokenizer.from_definition(

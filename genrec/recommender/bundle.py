@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from genrec.artifacts import open_artifact, saved_artifact
@@ -58,7 +59,7 @@ def write_bundle(
         "catalog": catalog.fingerprint(),
         "vocabulary": vocabulary.fingerprint(),
         "items": items.fingerprint(),
-        "model_rows": int(model.get_input_embeddings().weight.shape[0]),
+        "model_rows": _model_rows(model),
         "item_tokenizer": item_tokenizer is not None,
     }
     with saved_artifact(folder, kind=KIND, facts=facts) as temporary:
@@ -72,6 +73,11 @@ def write_bundle(
         write_yaml(temporary / "settings.yaml", to_mapping(settings))
         write_yaml(temporary / "recipe.yaml", recipe)
         (temporary / "metrics.json").write_text(json.dumps(metrics, indent=2), encoding="utf-8")
+
+
+def _model_rows(model: PreTrainedModel) -> int:
+    weight = model.get_input_embeddings().weight
+    return int(cast(Tensor, weight).shape[0])
 
 
 def read_bundle(folder: Path) -> dict[str, Any]:
@@ -90,7 +96,7 @@ def read_bundle(folder: Path) -> dict[str, Any]:
         "catalog": catalog.fingerprint(),
         "vocabulary": vocabulary.fingerprint(),
         "items": items.fingerprint(),
-        "model_rows": int(model.get_input_embeddings().weight.shape[0]),
+        "model_rows": _model_rows(model),
     }
     in_tokenizer = SemanticIdVocabulary.from_text_tokenizer(text_tokenizer, vocabulary.spec)
     wrong = [name for name, value in found.items() if facts.get(name) != value]

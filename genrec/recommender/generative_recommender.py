@@ -93,16 +93,9 @@ class GenerativeRecommender:
         self.item_tokenizer = item_tokenizer
         self.recipe = recipe or {}
         self.metrics = metrics or {}
-        start = text_tokenizer.bos_token_id
-        start = text_tokenizer.eos_token_id if start is None else start
         self.ranker = GenerativeRanker(
             model,
-            PromptBuilder(
-                vocabulary,
-                bos_token_id=cast(int, start),
-                pad_token_id=cast(int, text_tokenizer.pad_token_id),
-                max_history=self.settings.max_history,
-            ),
+            PromptBuilder.for_tokenizer(text_tokenizer, vocabulary, max_history=self.settings.max_history),
             catalog,
             normalize=cast(Normalization, self.settings.normalize),
             num_beams=self.settings.num_beams,

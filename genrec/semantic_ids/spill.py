@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
+from tqdm.auto import tqdm
 
 from genrec.semantic_ids.code_groups import sort_rows
 
@@ -41,7 +42,7 @@ def place_spilled(
     staying = np.ones(len(codes), dtype=bool)
     staying[spilled] = False
     prefixes, room = _candidates(codes[staying], codes[spilled], taken, codebook_sizes)
-    for start in range(0, len(spilled), _ROWS):
+    for start in tqdm(range(0, len(spilled), _ROWS), desc="spilling", disable=None):
         rows = spilled[start : start + _ROWS]
         open_prefixes = np.flatnonzero(room > 0)
         nearest = _nearest(vectors[rows], prefixes, open_prefixes, prefix_distances)  # [rows, kept]
@@ -101,15 +102,17 @@ def _nearest(
     open_prefixes: np.ndarray,
     prefix_distances: Callable[[np.ndarray, np.ndarray], np.ndarray],
 ) -> np.ndarray:
-    """Up to 64 nearest of the open prefixes for each vector, nearest first, int64 ``[rows, kept]``."""
-    kept = np.empty((len(vectors), 0), dtype=np.int64)
-    kept_distances = np.empty((len(vectors), 0), dtype=np.float32)
+    """Up to 64 nearest of the open prefixes for each vector, nearest first, int64 ``[rows, kept]``.
+
+    A distance and the number of its prefix make one sortable key: the bits of a float that is not negative sort as
+    the float does.
+    """
+    kept = np.empty((len(vectors), 0), dtype=np.uint64)
     for start in range(0, len(open_prefixes), _PREFIXES):
         block = open_prefixes[start : start + _PREFIXES]
-        distances = prefix_distances(vectors, prefixes[block])  # [rows, block]
-        kept_distances = np.concatenate([kept_distances, distances], axis=1)
-        kept = np.concatenate([kept, np.broadcast_to(block, distances.shape)], axis=1)
-        order = np.argsort(kept_distances, axis=1, kind="stable")[:, :_KEPT]
-        kept = np.take_along_axis(kept, order, axis=1)
-        kept_distances = np.take_along_axis(kept_distances, order, axis=1)
-    return kept
+        distances = prefix_distances(vectors, prefixes[block]).astype(np.float32)  # [rows, block]
+        bits = np.ascontiguousarray(np.abs(distances)).view(np.uint32).astype(np.uint64)
+        keys = np.concatenate([kept, bits << np.uint64(32) | block.astype(np.uint64)], axis=1)
+        most = min(_KEPT, keys.shape[1])
+        kept = np.partition(keys, most - 1, axis=1)[:, :most]
+    return (np.sort(kept, axis=1) & np.uint64(0xFFFFFFFF)).astype(np.int64)

@@ -46,8 +46,8 @@ class AlignmentConfig(SFTConfig):
         default=None, metadata={"help": "weight decay of the embedding matrix, None = weight_decay"}
     )
 
-    bf16: bool | None = False
-    activation_checkpointing: bool | None = False
+    bf16: bool = False
+    activation_checkpointing: bool = False
     max_length: int | None = None
     remove_unused_columns: bool = False
     dataloader_drop_last: bool = True
@@ -73,5 +73,5 @@ class AlignmentConfig(SFTConfig):
                 received="dataloader_persistent_workers=True",
                 remedy="leave it off: workers are started anew each epoch",
             )
-        self.dataset_kwargs = {**(self.dataset_kwargs or {}), "skip_prepare_dataset": True}
+        self.dataset_kwargs = {"skip_prepare_dataset": True}  # rows come as token ids
         super().__post_init__()

@@ -22,6 +22,7 @@ from transformers import (
     TrainerState,
     TrainingArguments,
 )
+from transformers.trainer_utils import TrainOutput
 from trl import SFTTrainer
 
 from genrec.decoding import Normalization
@@ -85,7 +86,7 @@ class AlignmentTrainer(SFTTrainer):
             processing_class=text_tokenizer,
             data_collator=PackingCollator(builder.pad_token_id),
         )
-        self.train_dataset = rows  # type: ignore[assignment]
+        self.train_dataset = rows
         self.prompt_builder = builder
         self.semantic_id_loss = SemanticIdLoss(
             train_dataset.catalog.trie, vocabulary, cast(Normalization, args.normalize), self.args.device
@@ -97,32 +98,35 @@ class AlignmentTrainer(SFTTrainer):
             self.add_callback(self.averaging)  # before any callback that evaluates
         for callback in callbacks:
             self.add_callback(callback)
-        self.add_callback(LossCurve(args.output_dir))
+        self.output_dir = Path(cast(str, args.output_dir))
+        self.add_callback(LossCurve(self.output_dir))
 
-    def train(self, resume_from_checkpoint: Any = None, **kwargs: Any) -> Any:
+    def train(self, resume_from_checkpoint: Any = None, *args: Any, **kwargs: Any) -> TrainOutput:
         """Trains, from the newest complete checkpoint of the output folder where there is one.
 
         Args:
             resume_from_checkpoint: A checkpoint folder, None for the newest complete one, False to start
                 anew.
-            kwargs: Passed on to transformers' `Trainer.train`.
+            args: Passed on to transformers' `Trainer.train`.
+            kwargs: Passed on too.
         """
-        args = cast(AlignmentConfig, self.args)
+        config = cast(AlignmentConfig, self.args)
         if self.is_world_process_zero():
-            for folder in remove_incomplete_checkpoints(args.output_dir):
+            for folder in remove_incomplete_checkpoints(self.output_dir):
                 logger.warning("removed the half-written checkpoint %s", folder)
         self.accelerator.wait_for_everyone()
         if resume_from_checkpoint is None:
-            resume_from_checkpoint = newest_complete_checkpoint(args.output_dir)
+            resume_from_checkpoint = newest_complete_checkpoint(self.output_dir)
         if resume_from_checkpoint:
             logger.info("resuming from %s", resume_from_checkpoint)
             if self.averaging is not None:
                 self.averaging.load(Path(resume_from_checkpoint))
-        logger.info("training on %s, world size %d", args.device, args.world_size)
-        handles = add_residual_dropout(self.model, args.residual_dropout) if args.residual_dropout else []
+        logger.info("training on %s, world size %d", config.device, config.world_size)
+        model, share = cast(PreTrainedModel, self.model), config.residual_dropout
+        handles = add_residual_dropout(model, share) if share else []
         try:
             resume = str(resume_from_checkpoint) if resume_from_checkpoint else None
-            return super().train(resume_from_checkpoint=resume, **kwargs)
+            return super().train(resume, *args, **kwargs)
         finally:
             for handle in handles:
                 handle.remove()

@@ -105,7 +105,7 @@ class SemanticIdVocabulary:
         from tokenizers import AddedToken
 
         tokens = [AddedToken(token, special=True, normalized=False) for token in cls.tokens(spec)]
-        text_tokenizer.add_tokens(tokens, special_tokens=True)  # type: ignore[arg-type]
+        text_tokenizer.add_tokens(tokens, special_tokens=True)
         return cls.from_text_tokenizer(text_tokenizer, spec)
 
     @classmethod
@@ -168,7 +168,8 @@ class SemanticIdVocabulary:
                 received=f"token id {int(token_ids[~right][0])} out of its position",
                 remedy="decode only whole IDs that the constrained search returned",
             )
-        return self.code_of[token_ids]
+        codes: np.ndarray = self.code_of[token_ids]
+        return codes
 
     def encode_text(self, text_tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
         """Token ids of untrusted text, of which none is reserved, whatever the text spells.

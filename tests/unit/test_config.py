@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genrec.config import apply_overrides, atomic_write_text, build, fingerprint, read_yaml, to_mapping, write_yaml
+from genrec.config import (
+    apply_overrides,
+    atomic_write_text,
+    build,
+    fingerprint,
+    read_yaml,
+    to_mapping,
+    write_yaml,
+)
 from genrec.errors import ConfigError
 
 
