@@ -126,13 +126,13 @@ class Catalog:
             logger.info("%s: %d entries belong to no item of the table", path, len(known) - len(items))
         item_ids = canonical_order(items.item_ids)
         native = codes[[row_of[item] for item in item_ids]]
-        diagnostics = diagnose(native, spec.codebook_sizes)
-        if diagnostics.shared_before == 0:
+        shared = diagnose(native, spec.codebook_sizes).shared_after
+        if shared == 0:
             return cls(item_ids, native, spec)
         if collisions == "error":
             raise SemanticIdError(
                 f"items share Semantic IDs in {path}",
-                received=f"{diagnostics.shared_before:.1%} of the items",
+                received=f"{shared:.1%} of the items",
                 remedy='read it with collisions="extra_code", which appends a code that tells them apart '
                 "(in a recipe: item_tokenizer.index_collisions=extra_code)",
             )

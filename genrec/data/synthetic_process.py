@@ -24,6 +24,7 @@ import numpy as np
 from genrec.data.synthetic_catalog import SyntheticCatalog
 
 IMPULSE = 0.2
+SKIP = 0.35
 NEED_WEIGHTS = (0.45, 0.30, 0.15, 0.10)  # of open needs, by how many purchases ago they arose
 LOYALTY = 2.0
 BAND_PRIOR = (0.45, 0.35, 0.20)
@@ -155,12 +156,14 @@ class _State:
     def types(self, rows: np.ndarray) -> np.ndarray:
         """Returns p(type), sold-out types left out: float64[rows, types]."""
         next_type, latest, there = self.process.catalog.next_type, self.latest[rows], self.left[rows] > 0
-        needs = next_type[latest]  # [rows, purchases]
+        needs = np.stack([next_type[latest], next_type[next_type[latest]]], axis=2)  # [rows, purchases, 2]
         weights = np.where(latest >= 0, NEED_WEIGHTS, 0.0)
         for age in range(1, len(NEED_WEIGHTS)):  # a purchase that came after may have met the need
-            weights[(needs[:, age, None] == latest[:, :age]).any(axis=1), age] = 0
+            met = needs[:, age, :, None] == latest[:, None, :age]  # [rows, 2, purchases]
+            weights[met.any(axis=(1, 2)), age] = 0
         routine = np.zeros((len(rows), len(next_type)))
-        np.add.at(routine, (np.arange(len(rows))[:, None], needs), weights)
+        steps = weights[..., None] * np.array([1 - SKIP, SKIP])
+        np.add.at(routine, (np.arange(len(rows))[:, None, None], needs), steps)
         return _normalized(
             (1 - IMPULSE) * _normalized(routine * there) + IMPULSE * _normalized(self.process.impulse * there)
         )

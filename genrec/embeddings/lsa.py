@@ -67,6 +67,7 @@ class LsaItemEncoder:
             DataError: No text holds a single term.
         """
         from sklearn.utils.extmath import randomized_svd
+        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
         vectorizer = _vectorizer(None)
         try:
@@ -78,7 +79,8 @@ class LsaItemEncoder:
                 remedy="name fields that hold text, or give embeddings of your own",
             ) from error
         rank = min(self.dim, *counts.shape)
-        _, _, right = randomized_svd(counts, rank, n_iter=ITERATIONS, random_state=self.seed)
+        with threadpool_limits(limits=1):  # the same vectors whatever the number of cores
+            _, _, right = randomized_svd(counts, rank, n_iter=ITERATIONS, random_state=self.seed)
         self._terms = vectorizer.get_feature_names_out().tolist()
         self._idf = vectorizer.idf_.astype(np.float64)
         self._components = np.zeros((len(self._idf), self.dim), dtype=np.float32)  # [terms, dim]

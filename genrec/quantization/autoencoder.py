@@ -5,10 +5,12 @@ Does not know which bottleneck it is, nor what the vectors stand for.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -21,12 +23,14 @@ from genrec.quantization.mlp import Mlp
 WEIGHT_DECAY = 1e-4
 WARM_UP_ROWS = 16_384  # rows of the first look at the data, from which codebooks are initialised
 
+Bottleneck = TypeVar("Bottleneck", bound=nn.Module)
+
 logger = logging.getLogger(__name__)
 
 
 def train_autoencoder(
     vectors: np.ndarray,
-    make_bottleneck: Callable[[], nn.Module],
+    make_bottleneck: Callable[[], Bottleneck],
     *,
     hidden_dims: Sequence[int],
     latent_dim: int,
@@ -36,11 +40,11 @@ def train_autoencoder(
     device: str | None,
     seed: int,
     warm_up_rows: int,
-) -> tuple[Mlp, Mlp, nn.Module, list[dict[str, float]]]:
+) -> tuple[Mlp, Mlp, Bottleneck, list[dict[str, float]]]:
     """Trains encoder, bottleneck and decoder on the mean squared error, with AdamW and a cosine schedule.
 
-    The global random state is left as it was; the same seed gives the same result on the same machine and
-    number of threads.
+    The global random state is left as it was. On a CPU one thread does the work, so the same seed gives the
+    same result whatever the number of cores.
 
     Args:
         vectors: float ``[n, d]``, already scaled.
@@ -65,7 +69,7 @@ def train_autoencoder(
     """
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     rows = torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float32))
-    with torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):
+    with torch.random.fork_rng(devices=[where] if where.type == "cuda" else []), _one_thread(where):
         torch.manual_seed(seed)
         widths = [rows.shape[1], *hidden_dims, latent_dim]
         encoder, decoder = _mlp(widths).to(where), _mlp(widths[::-1]).to(where)
@@ -76,6 +80,17 @@ def train_autoencoder(
             bottleneck(encoder(rows[first].to(where)))
         record = _train(rows, encoder, bottleneck, decoder, epochs, batch_size, learning_rate, where)
     return _exported(encoder), _exported(decoder), bottleneck.cpu().eval(), record
+
+
+@contextlib.contextmanager
+def _one_thread(where: torch.device) -> Iterator[None]:
+    threads = torch.get_num_threads()
+    if where.type == "cpu":
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _train(

@@ -15,7 +15,7 @@ import numpy as np
 from genrec.errors import ConfigError
 from genrec.quantization.code_usage import training_facts
 from genrec.quantization.mlp import Mlp
-from genrec.quantization.quantizer import checked_codes, checked_vectors, in_blocks, require_fitted
+from genrec.quantization.quantizer import checked_codes, checked_vectors, in_blocks, not_fitted
 from genrec.quantization.residual_codebooks import squared_distances
 from genrec.quantization.saved_quantizer import read_quantizer, write_quantizer
 from genrec.quantization.vector_scaling import Normalize, VectorScaling
@@ -54,8 +54,8 @@ class FSQ:
         num_chunks: int = 4,
         input_dim: int | None = None,
         hidden_dims: Sequence[int] = (512, 256, 128),
-        epochs: int = 500,
-        batch_size: int = 1024,
+        epochs: int = 200,
+        batch_size: int = 256,
         learning_rate: float = 1e-3,
         normalize: Normalize = "standardize",
         device: str | None = None,
@@ -125,7 +125,7 @@ class FSQ:
         Raises:
             DataError: Not fitted, another width, or no finite floats.
         """
-        require_fitted(self)
+        self._require_fitted()
         return in_blocks(self._codes, checked_vectors(vectors, self.input_dim))
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
@@ -134,7 +134,7 @@ class FSQ:
         Raises:
             SemanticIdError: Codes that are out of range.
         """
-        require_fitted(self)
+        self._require_fitted()
         checked = checked_codes(codes, self.codebook_sizes)
         points = (self._levels_of(checked) - self._middle()) / self._middle()  # [n, chunks, scalars]
         latents = points.reshape(len(checked), self.num_chunks * len(self.levels))
@@ -165,7 +165,7 @@ class FSQ:
         Raises:
             DataError: Not fitted.
         """
-        require_fitted(self)
+        self._require_fitted()
         settings = {
             "levels": self.levels,
             "num_chunks": self.num_chunks,
@@ -196,6 +196,10 @@ class FSQ:
             quantizer.training_record = record
         return quantizer
 
+    def _require_fitted(self) -> None:
+        if not self.fitted:
+            raise not_fitted(self)
+
     def _middle(self) -> np.ndarray:
         return np.array([level // 2 for level in self.levels], dtype=np.float64)
 
@@ -220,5 +224,5 @@ class FSQ:
         return np.asarray(codes, dtype=np.int32)
 
     def _scalars(self, vectors: np.ndarray) -> np.ndarray:
-        require_fitted(self)
+        self._require_fitted()
         return in_blocks(self._squashed, checked_vectors(vectors, self.input_dim))

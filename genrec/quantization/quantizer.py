@@ -125,14 +125,9 @@ def checked_codes(codes: object, codebook_sizes: Sequence[int]) -> np.ndarray:
     return array
 
 
-def require_fitted(quantizer: Quantizer) -> None:
-    """Refuses to go on with a quantizer that has learned nothing.
-
-    Raises:
-        DataError: It is not fitted.
-    """
-    if not quantizer.fitted:
-        raise DataError(
-            f"this {type(quantizer).__name__} has learned nothing yet",
-            remedy="call fit(vectors), or load a saved one",
-        )
+def not_fitted(quantizer: Quantizer) -> DataError:
+    """The error of a quantizer that is used before `fit`."""
+    return DataError(
+        f"this {type(quantizer).__name__} has learned nothing yet",
+        remedy="call fit(vectors), or load a saved one",
+    )

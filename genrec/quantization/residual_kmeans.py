@@ -13,7 +13,7 @@ import numpy as np
 
 from genrec.errors import ConfigError
 from genrec.quantization.code_usage import training_facts
-from genrec.quantization.quantizer import checked_codes, checked_vectors, in_blocks, require_fitted
+from genrec.quantization.quantizer import checked_codes, checked_vectors, in_blocks, not_fitted
 from genrec.quantization.residual_codebooks import ResidualCodebooks, nearest
 from genrec.quantization.saved_quantizer import read_quantizer, write_quantizer
 from genrec.quantization.vector_scaling import Normalize, VectorScaling
@@ -156,8 +156,8 @@ class ResidualKMeans:
         return quantizer
 
     def _ready(self) -> ResidualCodebooks:
-        require_fitted(self)
-        assert self._books is not None
+        if self._books is None:
+            raise not_fitted(self)
         return self._books
 
     def _scaled(self, vectors: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ import numpy as np
 from genrec.errors import ConfigError
 from genrec.quantization.code_usage import training_facts
 from genrec.quantization.mlp import Mlp
-from genrec.quantization.quantizer import checked_codes, checked_vectors, in_blocks, require_fitted
+from genrec.quantization.quantizer import checked_codes, checked_vectors, in_blocks, not_fitted
 from genrec.quantization.residual_codebooks import ResidualCodebooks
 from genrec.quantization.saved_quantizer import read_quantizer, write_quantizer
 from genrec.quantization.vector_scaling import Normalize, VectorScaling
@@ -56,8 +56,8 @@ class RQVAE:
         num_codebooks: int = 3,
         codebook_size: int = 256,
         commitment: float = 0.25,
-        epochs: int = 500,
-        batch_size: int = 1024,
+        epochs: int = 200,
+        batch_size: int = 256,
         learning_rate: float = 1e-3,
         normalize: Normalize = "standardize",
         device: str | None = None,
@@ -68,7 +68,7 @@ class RQVAE:
             raise ConfigError(
                 "sizes of an RQVAE must be at least 1, its rate positive, its commitment not negative",
                 received=f"sizes {sizes}, learning rate {learning_rate}, commitment {commitment}",
-                remedy="leave out what you do not need to change; the defaults are TIGER's",
+                remedy="leave out what you do not need to change",
             )
         self.input_dim = input_dim
         self.hidden_dims = tuple(hidden_dims)
@@ -123,7 +123,6 @@ class RQVAE:
             seed=self.seed,
             warm_up_rows=self.codebook_size,
         )
-        assert isinstance(bottleneck, ResidualBottleneck)
         self.input_dim = rows.shape[1]
         self._books = ResidualCodebooks(bottleneck.codebooks())
         self.training_record = training_facts(self, rows) | {"epochs": epochs}
@@ -202,8 +201,8 @@ class RQVAE:
         return quantizer
 
     def _ready(self) -> ResidualCodebooks:
-        require_fitted(self)
-        assert self._books is not None
+        if self._books is None:
+            raise not_fitted(self)
         return self._books
 
     def _latents(self, rows: np.ndarray) -> np.ndarray:

@@ -26,8 +26,8 @@ class RqvaeSection:
     num_codebooks: int = 3
     codebook_size: int = 256
     commitment: float = 0.25
-    epochs: int = 500
-    batch_size: int = 1024
+    epochs: int = 200
+    batch_size: int = 256
     learning_rate: float = 1e-3
     normalize: Normalize = "standardize"
     device: str | None = None
@@ -50,8 +50,8 @@ class FsqSection:
     levels: tuple[int, ...] = (8, 8, 8, 6, 5)
     num_chunks: int = 4
     hidden_dims: tuple[int, ...] = (512, 256, 128)
-    epochs: int = 500
-    batch_size: int = 1024
+    epochs: int = 200
+    batch_size: int = 256
     learning_rate: float = 1e-3
     normalize: Normalize = "standardize"
     device: str | None = None

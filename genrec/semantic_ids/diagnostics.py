@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from genrec.config import to_mapping
+from genrec.errors import SemanticIdError
 from genrec.quantization import checked_codes, perplexity
 from genrec.semantic_ids.code_groups import shared_rows, sort_rows
 from genrec.semantic_ids.semantic_id_spec import SemanticIdSpec
@@ -90,7 +91,8 @@ def diagnose(
             may be shorter.
 
     Raises:
-        SemanticIdError: Codes that are no matrix of the sizes' length, or that are out of range.
+        SemanticIdError: Codes that are no matrix of the sizes' length, or that are out of range; native codes
+            of other items.
     """
     sizes = SemanticIdSpec(tuple(codebook_sizes)).codebook_sizes
     checked = checked_codes(codes, sizes)
@@ -98,6 +100,12 @@ def diagnose(
     shared_before = largest_before = moved = None
     if native_codes is not None:
         native = np.asarray(native_codes)
+        if native.ndim != 2 or len(native) != len(checked) or native.shape[1] > checked.shape[1]:
+            raise SemanticIdError(
+                "native codes must have a row for each ID, and no more positions than the IDs",
+                received=f"native codes of shape {native.shape}, IDs of shape {checked.shape}",
+                remedy="give the codes the quantizer gave to the same items, in the same order",
+            )
         shared_before, largest_before = _crowding(native)
         moved = float((native != checked[:, : native.shape[1]]).any(axis=1).mean()) if len(native) else 0.0
     shared_after, largest_after = _crowding(checked)

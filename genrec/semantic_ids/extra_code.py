@@ -28,7 +28,9 @@ def resolve_extra_code(codes: np.ndarray, size: int, taken_codes: np.ndarray | N
     """
     codes = np.asarray(codes, dtype=np.int32)
     length = codes.shape[1]
-    taken = np.empty((0, length + 1), np.int32) if taken_codes is None else np.asarray(taken_codes, np.int32)
+    taken = np.empty((0, length + 1), np.int32)
+    if taken_codes is not None:
+        taken = np.unique(np.asarray(taken_codes, np.int32), axis=0)
     resolved = np.concatenate([codes, np.zeros((len(codes), 1), dtype=np.int32)], axis=1)
     # Taken IDs stand first, so that a group lists them before the rows that still need a code.
     order, starts = sort_rows(np.concatenate([taken[:, :length], codes]))

@@ -98,10 +98,8 @@ class ItemTokenizer:
             embeddings: Content vectors; None = the encoder makes them.
 
         Raises:
-            DataError: No items, items without a vector, or vectors that cannot be used.
+            DataError: Items without a vector, or vectors that cannot be used.
         """
-        if not len(items):
-            raise DataError("there are no items to fit on", received="an item table of 0 rows")
         if self.encoder is None and embeddings is None:
             self.encoder = LsaItemEncoder()
         if self.encoder is not None:
@@ -135,6 +133,10 @@ class ItemTokenizer:
             SemanticIdError: No room for so many items, or `taken_codes` that are none of this tokenizer.
         """
         taken = None if taken_codes is None else checked_codes(taken_codes, self.spec.codebook_sizes)
+        if not self.quantizer.fitted:
+            raise DataError(
+                "this item tokenizer has learned nothing yet", remedy="call fit(items), or load one"
+            )
         vectors = self._vectors(items, embeddings)
         native = self.quantizer.encode(vectors)
         self.native_codes = native

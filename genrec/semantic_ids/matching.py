@@ -53,7 +53,9 @@ def resolve_matching(
     """
     resolved = np.array(codes, dtype=np.int32)
     length, width = len(codebook_sizes), codebook_sizes[-1]
-    taken = np.empty((0, length), np.int32) if taken_codes is None else np.asarray(taken_codes, np.int32)
+    taken = np.empty((0, length), np.int32)
+    if taken_codes is not None:
+        taken = np.unique(np.asarray(taken_codes, np.int32), axis=0)
     if len(resolved) + len(taken) > math.prod(codebook_sizes):
         raise SemanticIdError(
             f"{len(resolved)} items do not fit into {math.prod(codebook_sizes)} Semantic IDs",

@@ -104,8 +104,8 @@ def _nearest(
 ) -> np.ndarray:
     """Up to 64 nearest of the open prefixes for each vector, nearest first, int64 ``[rows, kept]``.
 
-    A distance and the number of its prefix make one sortable key: the bits of a float that is not negative sort as
-    the float does.
+    A distance and the number of its prefix make one sortable key: the bits of a float that is not negative
+    sort as the float does.
     """
     kept = np.empty((len(vectors), 0), dtype=np.uint64)
     for start in range(0, len(open_prefixes), _PREFIXES):

@@ -155,6 +155,20 @@ def test_decoding_keeps_more_of_the_vectors_than_their_mean(maker: Callable[[], 
     assert quantizer.training_record["relative_error"] == pytest.approx(error, rel=1e-3)
 
 
+def test_the_number_of_threads_changes_nothing(maker: Callable[[], Quantizer], fitted: Quantizer) -> None:
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        again = maker().fit(sample(60))
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(threads)
+    vectors = sample(50, seed=4)
+    np.testing.assert_array_equal(again.encode(vectors), fitted.encode(vectors))
+
+
 @pytest.mark.parametrize("rows", [1, 2, 5])
 def test_fewer_vectors_than_codes(maker: Callable[[], Quantizer], rows: int) -> None:
     quantizer = maker().fit(sample(rows))

@@ -63,3 +63,9 @@ def test_no_items() -> None:
 def test_codes_that_do_not_fit_are_refused(codes: np.ndarray) -> None:
     with pytest.raises(SemanticIdError):
         diagnose(codes, (4, 4))
+
+
+@pytest.mark.parametrize("native", [NATIVE[:3], NATIVE[:, 0], np.zeros((4, 3), dtype=np.int32)])
+def test_native_codes_of_other_items_are_refused(native: np.ndarray) -> None:
+    with pytest.raises(SemanticIdError, match="native codes"):
+        diagnose(CODES, (4, 4), native)

@@ -55,6 +55,11 @@ def test_overflow_counts_taken_ids() -> None:
         resolve_extra_code(np.zeros((1, 1), np.int32), 2, np.array([[0, 0], [0, 1]], np.int32))
 
 
+def test_taken_ids_may_be_named_twice() -> None:
+    taken = np.array([[0, 1], [0, 1], [0, 1]], np.int32)
+    assert resolve_extra_code(np.array([[0]], np.int32), 2, taken).tolist() == [[0, 0]]
+
+
 def test_a_full_id_that_no_new_item_has_is_no_overflow() -> None:
     taken = np.array([[0, 0], [0, 1]], np.int32)
     assert resolve_extra_code(np.array([[1]], np.int32), 2, taken).tolist() == [[1, 0]]

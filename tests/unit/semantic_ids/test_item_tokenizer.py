@@ -201,11 +201,12 @@ def test_more_items_than_ids_is_a_clear_error() -> None:
 
 
 def test_nothing_is_encoded_before_fit() -> None:
-    with pytest.raises(DataError, match="handed in"):
-        ItemTokenizer(kmeans()).encode(make_items())
-    with pytest.raises(DataError, match="learned nothing"):
-        ItemTokenizer(kmeans(), encoder=LsaItemEncoder()).encode(make_items())
     items = make_items()
+    with pytest.raises(DataError, match="learned nothing"):
+        ItemTokenizer(kmeans()).encode(items)
+    fitted = kmeans().fit(make_vectors(items).vectors)
+    with pytest.raises(DataError, match="encoder has learned nothing"):
+        ItemTokenizer(fitted, encoder=LsaItemEncoder()).encode(items)
     with pytest.raises(DataError, match="learned nothing"):
         ItemTokenizer(kmeans()).encode(items, embeddings=make_vectors(items))
 

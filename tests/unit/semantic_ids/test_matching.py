@@ -105,6 +105,12 @@ def test_taken_ids_are_never_given_out(vectors: np.ndarray, taken: set[tuple[int
     assert not rows_as_set(resolved) & taken
 
 
+def test_taken_ids_may_be_named_twice() -> None:
+    vectors = np.zeros((11, 1), dtype=np.float32)
+    taken = np.array([[0, 0]] * 9, dtype=np.int32)
+    assert len(rows_as_set(resolve(vectors, native(vectors), taken)) - {(0, 0)}) == 11
+
+
 def test_the_worst_fitting_item_spills_to_the_next_nearest_prefix() -> None:
     # Five items near prefix 1, which has four codes; the one at 13.9 is furthest from its own ID.
     vectors = np.array([[10.0], [11.0], [12.1], [13.9], [13.1]], dtype=np.float32)
