@@ -1,4 +1,4 @@
-"""The catalog of the synthetic world: what is sold, under which invented brand, for whom, and how it is described.
+"""The catalog of the synthetic world: what is sold, by which invented brand, for whom, in which words.
 
 Does not know who buys what.
 """
@@ -88,7 +88,7 @@ def _counts(num_items: int, num_types: int, rng: np.random.Generator) -> np.ndar
 def _make_brands(
     words: dict[str, Any], num_items: int, num_departments: int, rng: np.random.Generator
 ) -> tuple[list[str], np.ndarray, list[list[int]]]:
-    """Gives brand names, each brand's price band, and the brands of every department (all three bands in each)."""
+    """Gives brand names, each brand's price band, and each department's brands (of all three bands)."""
     names = words["brands"] + [
         f"{name} {second}" for second in words["brand_seconds"] for name in words["brands"]
     ]
@@ -177,7 +177,7 @@ class _Writer:
             small = {key: _lower(text) for key, text in names.items()}
             small |= {"Extra": small["extra"][0].upper() + small["extra"][1:], "brand": brands[brand]}
             sentences = [
-                product["lines"][fit % len(product["lines"])],
+                product["line"],
                 style["details"][brand % len(style["details"])].format(**small),
             ]
             if house < 0.7:

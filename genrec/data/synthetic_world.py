@@ -6,21 +6,18 @@ Does not know what recommends: it hands out items, interactions, and the best li
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from genrec.data.canonical import canonical_order
 from genrec.data.interactions import InteractionLog
 from genrec.data.items import ItemTable
 from genrec.data.synthetic_catalog import make_catalog
 from genrec.data.synthetic_process import SyntheticProcess
 from genrec.errors import ConfigError, DataError
 
-MIN_ITEMS, MAX_ITEMS = 50, 100_000
+MIN_ITEMS, MAX_ITEMS, MAX_USERS = 50, 100_000, 10_000_000
 _FIRST_DAY = 1_577_836_800  # 2020-01-01 00:00 UTC
 _DAY = 86_400
 _MIN_LENGTH, _MAX_LENGTH = 5, 200
@@ -32,25 +29,33 @@ _FACT_CASES = 2000
 class SyntheticWorld:
     """Items and interactions drawn from a process whose next-item probabilities are known exactly.
 
-    The process is told in `genrec.data.synthetic_process`; counts (users' lengths, item popularity, no repeats) are near
-    those of Amazon Beauty's 5-core. Ids are given by lot, and rows of the item table are in the order of ids, so
-    neither tells anything about an item.
+    The process is told in `genrec.data.synthetic_process`. Users' lengths, the popularity of items and the
+    absence of repeats are near those of Amazon Beauty's 5-core. Ids are given by lot, and the item table is
+    in the order of ids, so neither tells anything about an item.
 
     Attributes:
         items: `item_id`, `title`, `brand`, `categories` (three levels), `description`, `price` (dollars).
         interactions: `user_id`, `item_id`, `timestamp` (Unix seconds, rising within a user).
-        tastes: int64[users], each user's hidden taste, in the order of `interactions.user_ids`; the oracle does not
-            see it.
+        tastes: int64[users], each user's hidden taste, in the order of `interactions.user_ids`; the oracle
+            does not see it.
         process: The numbers behind the world.
+        item_numbers: int64[items], the process's number of each row of `items`.
     """
 
     def __init__(
-        self, items: ItemTable, interactions: InteractionLog, tastes: np.ndarray, process: SyntheticProcess
+        self,
+        items: ItemTable,
+        interactions: InteractionLog,
+        tastes: np.ndarray,
+        process: SyntheticProcess,
+        item_numbers: np.ndarray,
     ) -> None:
         self.items = items
         self.interactions = interactions
         self.tastes = tastes
         self.process = process
+        self.item_numbers = item_numbers
+        self._number_of = dict(zip(items.item_ids, item_numbers.tolist(), strict=True))
 
     @classmethod
     def generate(cls, *, seed: int = 0, num_items: int = 1000, num_users: int = 3000) -> SyntheticWorld:
@@ -59,39 +64,31 @@ class SyntheticWorld:
         Args:
             seed: Not negative.
             num_items: 50 to 100,000. Small worlds have fewer departments, large ones more brands.
-            num_users: At least 1; every user has 5 interactions or more.
+            num_users: 1 to 10,000,000; every user has 5 interactions or more.
 
         Raises:
             ConfigError: A number is out of range.
         """
         _check("num_items", num_items, MIN_ITEMS, MAX_ITEMS)
-        _check("num_users", num_users, 1, 10_000_000)
-        _check("seed", seed, 0, 2**63)
+        _check("num_users", num_users, 1, MAX_USERS)
+        _check("seed", seed, 0, 2**63 - 1)
         rng = np.random.default_rng([seed, num_items])
         catalog = make_catalog(num_items, rng)
         process = SyntheticProcess.draw(catalog, rng)
-        longest = min(_MAX_LENGTH, num_items // 4)
         tail = _TAIL_SCALE * ((1 - rng.random(num_users)) ** (-1 / _TAIL_SHAPE) - 1)
+        longest = min(_MAX_LENGTH, num_items // 4)
         lengths = np.minimum(_MIN_LENGTH + np.floor(tail), longest).astype(np.int64)
         drawn, tastes = process.sample(lengths, rng)
         width = max(4, len(str(num_items)))
-        row_of = rng.permutation(num_items)  # of the process's item
         ids = [f"w{row + 1:0{width}d}" for row in range(num_items)]
-        of_row = np.argsort(row_of).tolist()
+        numbers = rng.permutation(num_items)
         items = ItemTable.from_rows(
-            {"item_id": ids[row], **catalog.rows[of_row[row]]} for row in range(num_items)
+            {"item_id": item, **catalog.rows[number]}
+            for item, number in zip(ids, numbers.tolist(), strict=True)
         )
-        log = InteractionLog.from_table(
-            _log_table(lengths, row_of[drawn], ids, rng), time="absolute", items=items
-        )
-        return cls(items, log, tastes, process)
-
-    @cached_property
-    def _column_of(self) -> dict[str, int]:
-        """The process's number of each item."""
-        by_title = {row["title"]: number for number, row in enumerate(self.process.catalog.rows)}
-        titles = self.items.table.column("title").to_pylist()
-        return {item: by_title[title] for item, title in zip(self.items.item_ids, titles, strict=True)}
+        table = _log_table(lengths, np.argsort(numbers)[drawn], ids, rng)
+        log = InteractionLog.from_table(table, time="absolute", items=items)
+        return cls(items, log, tastes, process, numbers)
 
     def next_item_probabilities(self, history: Sequence[str]) -> np.ndarray:
         """Returns p(next item | history): float64[num_items], in the order of `items.item_ids`.
@@ -102,47 +99,45 @@ class SyntheticWorld:
         Raises:
             DataError: An id is not in the world.
         """
-        unknown = [item for item in history if item not in self._column_of]
+        unknown = [item for item in history if item not in self._number_of]
         if unknown:
             raise DataError(
                 "the history holds an item that is not in this world",
                 received=repr(unknown[0]),
                 remedy="take ids from world.items.item_ids",
             )
-        columns = [self._column_of[item] for item in self.items.item_ids]
-        return self._probabilities([history])[0, columns]
+        chances: np.ndarray = self.probabilities([history])[0]
+        return chances
 
-    def _probabilities(self, histories: Sequence[Sequence[str]]) -> np.ndarray:
-        """Gives float64[histories, items], items as the process numbers them."""
-        codes = [np.array([self._column_of[i] for i in history], dtype=np.int64) for history in histories]
-        return self.process.probabilities(codes)
+    def probabilities(self, histories: Sequence[Sequence[str]]) -> np.ndarray:
+        """Returns `next_item_probabilities` of many histories, float64[histories, num_items].
+
+        Ids that are not in the world are left out of a history.
+        """
+        known = self._number_of
+        numbers = [
+            np.array([known[i] for i in history if i in known], dtype=np.int64) for history in histories
+        ]
+        return self.process.probabilities(numbers)[:, self.item_numbers]
 
     def oracle(self) -> OracleRanker:
-        """Returns the ranker that lists items by their true probabilities; no ranker has a higher expected recall."""
+        """Returns the ranker that lists items by their true probabilities: no ranker can expect more hits."""
         return OracleRanker(self)
 
     def facts(self) -> dict[str, Any]:
-        """Returns statistics of the log and what is known about its predictability.
+        """Returns statistics of the log (see `log_statistics`) and how predictable it is.
 
-        `entropy_floor_nats` is the mean entropy of p(last item | what came before) over up to 2,000 users: no model's
-        cross-entropy on these cases can be expected below it. `oracle_recall@10` is the share of those users' last
-        items that the oracle's ten best are expected to hold.
+        `entropy_floor_nats` is the mean entropy of p(last item | what came before) over up to 2,000 users: no
+        model can expect a lower cross-entropy on these cases. `oracle_recall@10` is the share of those last
+        items that the ten most probable ones are expected to hold.
         """
-        histories = self.interactions.histories()
-        lengths = np.diff(histories.offsets)
-        users = np.linspace(0, len(lengths) - 1, min(_FACT_CASES, len(lengths))).astype(np.int64)
-        names = histories.item_ids
-        cases = [
-            [
-                names[item]
-                for item in histories.items[histories.offsets[user] : histories.offsets[user + 1] - 1]
-            ]
-            for user in users
-        ]
+        users = self.interactions.user_ids
+        chosen = np.linspace(0, len(users) - 1, min(_FACT_CASES, len(users))).astype(np.int64)
+        cases = [self.interactions.history(users[number])[:-1] for number in chosen]
         entropy, hits = [], []
         step = max(1, _CELLS // len(self.items))
         for start in range(0, len(cases), step):
-            chances = self._probabilities(cases[start : start + step])
+            chances = self.probabilities(cases[start : start + step])
             entropy.append(-(chances * np.log(np.maximum(chances, 1e-300))).sum(axis=1))
             hits.append(np.sort(chances, axis=1)[:, -10:].sum(axis=1))
         return {
@@ -152,34 +147,31 @@ class SyntheticWorld:
         }
 
 
-@dataclass
 class OracleRanker:
     """The best list there can be: items by their true probability after the history.
 
-    Items that cannot come next, such as those of the history, are not listed. Ids that are not in the world are left
-    out of a history.
+    Items that cannot come next, such as those of the history, are not listed.
     """
 
-    world: SyntheticWorld
-    name: str = "oracle"
+    name = "oracle"
+
+    def __init__(self, world: SyntheticWorld) -> None:
+        self.world = world
+        rows = {item: row for row, item in enumerate(world.items.item_ids)}
+        self._names = np.array(world.items.canonical_ids, dtype=object)  # ties go by canonical order
+        self._columns = np.array([rows[item] for item in world.items.canonical_ids])
 
     def rank(self, histories: Sequence[Sequence[str]], k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Ranks the k most probable items; see `genrec.ranking.Ranker`. Scores are probabilities."""
-        known = self.world._column_of
-        canonical = canonical_order(known)
-        columns, names = np.array([known[item] for item in canonical]), np.array([*canonical], dtype=object)
+        """Ranks the k most probable items, scores are probabilities; see `genrec.ranking.Ranker`."""
         items = np.full((len(histories), k), "", dtype=object)
         scores = np.full((len(histories), k), -np.inf, dtype=np.float32)
-        step = max(1, _CELLS // len(names))
+        step = max(1, _CELLS // len(self._names))
         for start in range(0, len(histories), step):
-            part = [
-                [item for item in history if item in known] for history in histories[start : start + step]
-            ]
-            chances = self.world._probabilities(part)[:, columns]
+            chances = self.world.probabilities(histories[start : start + step])[:, self._columns]
             best = np.argsort(-chances, axis=1, kind="stable")[:, :k]
             found = np.take_along_axis(chances, best, axis=1)
-            where = slice(start, start + len(part)), slice(0, best.shape[1])
-            items[where] = np.where(found > 0, names[best], "")
+            where = slice(start, start + len(best)), slice(0, best.shape[1])
+            items[where] = np.where(found > 0, self._names[best], "")
             scores[where] = np.where(found > 0, found, -np.inf)
         return items, scores
 
@@ -187,8 +179,12 @@ class OracleRanker:
 def log_statistics(log: InteractionLog, num_items: int) -> dict[str, Any]:
     """Returns the counts by which a log is compared with another.
 
-    `share_of_rare_items` is the share of items with at most 0.3 times the mean count, which is 5 interactions in Amazon
-    Beauty's 5-core. `popularity_gini` and the shares of the most popular items count items never chosen too.
+    `share_of_rare_items` is the share of items with at most 0.305 times the mean count, which is 5
+    interactions in Amazon Beauty's 5-core. Items that were never chosen count too.
+
+    Args:
+        log: The interactions.
+        num_items: Size of the catalog.
     """
     histories = log.histories()
     lengths = np.diff(histories.offsets)

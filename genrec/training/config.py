@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from trl import SFTConfig
 
 from genrec.decoding import NORMALIZATIONS
@@ -50,6 +51,7 @@ class AlignmentConfig(SFTConfig):
     activation_checkpointing: bool = False
     max_length: int | None = None
     remove_unused_columns: bool = False
+    dataloader_pin_memory: bool = field(default_factory=torch.accelerator.is_available)
     dataloader_drop_last: bool = True
     report_to: Any = "none"
     logging_steps: float = 20

@@ -1,0 +1,128 @@
+"""Stages in one process: inputs, splits, skipping, and rows of the item table in any order."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from genrec import GenRecError, ItemTable, Recipe, SyntheticWorld
+from genrec.pipeline import align, build_ids, check, evaluate, load_inputs
+from genrec.pipeline.alignment import align_fingerprint
+from genrec.pipeline.semantic_ids import content_vectors, load_catalog
+
+SMALL = [
+    "data.num_items=80",
+    "data.num_users=250",
+    "embeddings.dim=12",
+    "model.hidden_size=16",
+    "model.num_layers=1",
+    "model.num_heads=2",
+    "model.intermediate_size=16",
+    "model.text_vocab_size=280",
+    "align.max_steps=6",
+    "align.evaluate_every=3",
+    "align.batch_size=16",
+    "align.validation_users=50",
+    "align.threads=1",
+    "decode.num_beams=5",
+    "evaluate.bootstrap=0",
+    "evaluate.tune_baselines=false",
+]
+
+
+def recipe(folder: Path, *more: str) -> Recipe:
+    return Recipe.load("quickstart", [*SMALL, f"output_dir={folder}", *more])
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A made-up shop as files, and the same one with the rows of its item table in another order."""
+    folder = tmp_path_factory.mktemp("shop")
+    world = SyntheticWorld.generate(seed=4, num_items=80, num_users=250)
+    world.items.write(folder / "items.jsonl")
+    world.interactions.write(folder / "log.csv")
+    order = np.random.default_rng(0).permutation(80)
+    world.items.subset([world.items.item_ids[row] for row in order]).write(folder / "shuffled.jsonl")
+    return folder
+
+
+def test_shuffling_the_item_table_changes_no_id_and_no_result(shop: Path, tmp_path: Path) -> None:
+    reports, bundles = [], []
+    for items in ("items.jsonl", "shuffled.jsonl"):
+        files = ["data.source=files", f"data.items={shop / items}", f"data.interactions={shop / 'log.csv'}"]
+        chosen = recipe(tmp_path / items, *files)
+        align(chosen)
+        report = json.loads((evaluate(chosen).folder / "report.json").read_text())
+        reports.append([{k: v for k, v in row.items() if k != "seconds"} for row in report["rankers"]])
+        bundles.append((tmp_path / items / "bundle" / "model" / "model.safetensors").read_bytes())
+        index = json.loads((tmp_path / items / "ids" / "index.json").read_text())
+        bundles.append(json.dumps(index))
+    assert reports[0] == reports[1]
+    assert bundles[:2] == bundles[2:]
+
+
+def test_a_stage_is_done_once_for_the_same_inputs(tmp_path: Path) -> None:
+    first = build_ids(recipe(tmp_path))
+    again = build_ids(recipe(tmp_path, "align.epochs=99"))  # nothing the IDs depend on
+    other = build_ids(recipe(tmp_path, "item_tokenizer.definition=rkmeans-3x256"))
+    assert [r.skipped for r in (first, again, other)] == [False, True, False]
+    assert "skipped" in again.message
+    assert load_catalog(recipe(tmp_path)).spec.codebook_sizes == (256, 256, 256)
+
+
+def test_the_training_depends_on_what_it_should(tmp_path: Path) -> None:
+    base = recipe(tmp_path)
+    inputs = load_inputs(base)
+    assert align_fingerprint(recipe(tmp_path, "evaluate.bootstrap=7"), inputs) == align_fingerprint(base, inputs)
+    for change in ("seed=1", "align.learning_rate=0.1", "model.num_layers=2", "embeddings.dim=11"):
+        assert align_fingerprint(recipe(tmp_path, change), inputs) != align_fingerprint(base, inputs)
+
+
+def test_the_splits_of_a_recipe(tmp_path: Path) -> None:
+    by_time = load_inputs(recipe(tmp_path / "a", "data.split=time"))
+    assert "time split" in by_time.split.rule
+    cold = load_inputs(recipe(tmp_path / "b", "data.split=cold_items", "data.cold_share=0.2"))
+    trained = set(cold.split.train.item_ids)
+    assert not trained & set(cold.split.test.targets)
+    core = load_inputs(recipe(tmp_path / "c", "data.k_core=8"))
+    assert min(np.diff(core.log.offsets)) >= 8
+
+
+def test_a_time_split_of_order_only_data_is_refused(shop: Path, tmp_path: Path) -> None:
+    files = ["data.source=files", f"data.items={shop / 'items.jsonl'}", f"data.interactions={shop / 'log.csv'}"]
+    with pytest.raises(GenRecError, match="needs absolute times"):
+        load_inputs(recipe(tmp_path, *files, "data.split=time", "data.time=order"))
+
+
+def test_vectors_of_the_users_own_are_taken_by_item_id(tmp_path: Path) -> None:
+    world = SyntheticWorld.generate(seed=0, num_items=80, num_users=250)
+    vectors = np.random.default_rng(0).normal(size=(80, 5)).astype(np.float32)
+    np.save(tmp_path / "v.npy", vectors)
+    (tmp_path / "ids.txt").write_text("\n".join(world.items.item_ids))
+    own = [f"embeddings.vectors={tmp_path / 'v.npy'}", f"embeddings.vector_ids={tmp_path / 'ids.txt'}"]
+    chosen = recipe(tmp_path / "out", "embeddings.encoder=files", *own)
+    table = content_vectors(chosen, world.items)
+    assert table.vectors_for([world.items.item_ids[3]])[0].tolist() == vectors[3].tolist()
+    align(chosen)  # IDs from them, and a bundle that says it cannot make vectors itself
+    items: ItemTable = world.items
+    with pytest.raises(GenRecError, match="hand in embeddings"):
+        from genrec import ItemTokenizer
+
+        ItemTokenizer.load(tmp_path / "out" / "bundle" / "item_tokenizer").encode(items)
+
+
+def test_check_estimates_with_and_without_built_ids(tmp_path: Path) -> None:
+    before = check(recipe(tmp_path))
+    build_ids(recipe(tmp_path))
+    after = check(recipe(tmp_path))
+    timed = {"seconds_per_step", "training_minutes", "memory_gib"}
+    facts = [{k: v for k, v in dataclasses.asdict(e).items() if k not in timed} for e in (before, after)]
+    assert facts[0] == facts[1]
+    assert before.items == 80
+    assert before.codebook_sizes == (64, 64, 64)
+    assert before.steps == 6
+    assert before.seconds_per_step > 0
