@@ -47,14 +47,14 @@ class SyntheticCatalog:
 def make_catalog(num_items: int, rng: np.random.Generator) -> SyntheticCatalog:
     """Draws a catalog of `num_items` items with distinct titles."""
     source = importlib.resources.files("genrec.data").joinpath("synthetic_words.yaml")
-    words = yaml.load(
-        source.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    )
+    words = yaml.safe_load(source.read_text(encoding="utf-8"))
     num_departments = int(np.clip(num_items // _ITEMS_PER_DEPARTMENT, 2, _MAX_DEPARTMENTS))
     chosen = rng.permutation(len(words["departments"]))[:num_departments]
     departments = [words["departments"][index] for index in chosen]
     brands, band_of_brand, sold_in = _make_brands(words, num_items, num_departments, rng)
-    types, type_department, next_type = [], [], []
+    types: list[dict[str, Any]] = []
+    type_department: list[int] = []
+    next_type: list[int] = []
     for index, department in enumerate(departments):
         count = len(department["types"])
         next_type += [len(types) + (place + 1) % count for place in range(count)]
@@ -80,9 +80,9 @@ def _counts(num_items: int, num_types: int, rng: np.random.Generator) -> np.ndar
     """Splits the items over the types: unequal, at least two each."""
     shares = rng.uniform(0.6, 1.4, num_types)
     exact = shares / shares.sum() * (num_items - 2 * num_types)
-    counts = np.floor(exact).astype(np.int64)
-    counts[np.argsort(counts - exact, kind="stable")[: num_items - 2 * num_types - counts.sum()]] += 1
-    return counts + 2
+    counts: np.ndarray = 2 + np.floor(exact).astype(np.int64)
+    counts[np.argsort(counts - exact, kind="stable")[: num_items - counts.sum()]] += 1
+    return counts
 
 
 def _make_brands(

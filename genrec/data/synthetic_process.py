@@ -5,10 +5,10 @@ Does not know names, texts or ids: types, brands, price bands and items are numb
 A step of a history is drawn in two parts, ``p(type | history) p(item | type, history, taste)``:
 
 1. *Type*: the types of a department form a routine, a circle. A purchase leaves a need, the type that follows
-   in its routine. With probability `IMPULSE` the next type is anything; else it is the need of the latest
-   purchase or that of the one before, unless the latest has just met it. Customers rather finish what they
-   began earlier (`NEED_WEIGHTS`), and several routines are under way at once, so the last item alone does not
-   tell what comes next.
+   in its routine. With probability `IMPULSE` the next type is anything, with probability `RESTOCK` the latest
+   one again; else it is the need of the latest purchase or that of the one before, unless the latest has just
+   met it. Customers rather finish what they began earlier (`NEED_WEIGHTS`), and several routines are under
+   way at once, so the last item alone does not tell what comes next.
 2. *Item*: among the items of the type that the user does not have yet, by popularity, times
    ``1 + LOYALTY * n`` for a brand bought ``n`` times in the whole history, times the fit to the user's taste.
 
@@ -26,14 +26,17 @@ import numpy as np
 
 from genrec.data.synthetic_catalog import SyntheticCatalog
 
-IMPULSE = 0.38
+IMPULSE = 0.32
+RESTOCK = 0.1
 NEED_WEIGHTS = (0.35, 0.65)  # of the latest purchase's need, of the one before's
 LOYALTY = 3.0
 BAND_PRIOR = (0.45, 0.35, 0.20)
 FIT_PRIOR = (0.30, 0.26, 0.24, 0.20)
 BAND_WEIGHTS = (1.0, 0.45, 0.2)  # by distance of the item's price band from the taste's
 FIT_MISMATCH = 0.35  # weight of an item made for another kind of customer
-POPULARITY_SHAPE = 1.2  # of the Pareto distribution of the items' popularity
+# Shape of the Pareto distribution of the items' popularity, for types of 21 items and of 210: as the type is
+# drawn first, short shelves even popularity out, and a heavier tail makes up for it.
+POPULARITY_SHAPES = (1.2, 1.6)
 
 _CHUNK = 4096
 
@@ -65,6 +68,7 @@ class SyntheticProcess:
         departments = rng.uniform(0.5, 1.5, int(catalog.type_department.max()) + 1)
         impulse = departments[catalog.type_department]
         quantiles = (rng.permutation(num_items) + 0.5) / num_items
+        shape = np.interp(np.log10(num_items / len(impulse) / 21), (0, 1), POPULARITY_SHAPES)
         bands = np.array(BAND_WEIGHTS)[abs(np.arange(3)[:, None] - catalog.item_band)]  # [3, items]
         fits = np.where(np.arange(4)[:, None] == catalog.item_fit, 1.0, FIT_MISMATCH)  # [4, items]
         counts = np.bincount(catalog.item_type)
@@ -72,7 +76,7 @@ class SyntheticProcess:
         shelf[np.arange(counts.max()) < counts[:, None]] = np.arange(num_items)
         return cls(
             catalog=catalog,
-            popularity=quantiles ** (-1 / POPULARITY_SHAPE),
+            popularity=quantiles ** (-1 / shape),
             impulse=impulse / impulse.sum(),
             taste_prior=np.outer(BAND_PRIOR, FIT_PRIOR).ravel(),
             taste_weights=(bands[:, None] * fits).reshape(-1, num_items),  # [3, 4, items] -> [12, items]
@@ -165,9 +169,12 @@ class _State:
         weights[needs[:, 1] == latest[:, 0], 1] = 0  # met by the latest purchase
         routine = np.zeros((len(rows), len(next_type)))
         np.add.at(routine, (np.arange(len(rows))[:, None], needs), weights)
-        routine = _normalized(routine * there)
-        impulse = _normalized(self.process.impulse * there)
-        return _normalized((1 - IMPULSE) * routine + IMPULSE * impulse)
+        again = np.arange(len(next_type)) == latest[:, :1]
+        return _normalized(
+            (1 - IMPULSE - RESTOCK) * _normalized(routine * there)
+            + RESTOCK * _normalized(1.0 * again * there)
+            + IMPULSE * _normalized(self.process.impulse * there)
+        )
 
     def item_weights(self, rows: np.ndarray, items: np.ndarray) -> np.ndarray:
         """Returns popularity times loyalty; 0 for owned items and for padding.
@@ -232,4 +239,5 @@ def _draw(weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def _normalized(weights: np.ndarray) -> np.ndarray:
     """Gives rows that sum to 1; a row of zeros stays one."""
     total = weights.sum(axis=1, keepdims=True)
-    return np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
+    result: np.ndarray = np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
+    return result

@@ -22,7 +22,7 @@ _FIRST_DAY = 1_577_836_800  # 2020-01-01 00:00 UTC
 _DAY = 86_400
 _MIN_LENGTH, _MAX_LENGTH = 5, 200
 _TAIL_SCALE, _TAIL_SHAPE = 5.4, 2.2  # Lomax tail of the history lengths, read off Amazon Beauty's 5-core
-_CELLS = 8_000_000  # largest matrix of probabilities held at once
+_CELLS = 2_000_000  # largest matrix of probabilities held at once
 _FACT_CASES = 2000
 
 
