@@ -1,8 +1,9 @@
 """Makes your own copy of Amazon Industrial and Scientific (2018) for the recipe `amazon-scientific`.
 
-Fetches two files of the repository Nishikata97/CollisionGenRec at a fixed commit, cleans the texts, gives the items
-new ids (at the source they are numbered by first use, test items included, which tells a ranker the answer), and
-writes items.jsonl.gz and interactions.csv.gz. Counts and sha256 of both are checked before anything is written.
+Fetches two files of the repository Nishikata97/CollisionGenRec at a fixed commit, cleans the texts, gives the
+items new ids (at the source they are numbered by first use, test items included, which tells a ranker the
+answer), and writes items.jsonl.gz and interactions.csv.gz. Counts and sha256 of both are checked before
+anything is written.
 
     python scripts/prepare_amazon_scientific.py data/amazon-scientific
 
@@ -76,13 +77,17 @@ def fetch(name: str) -> dict[str, object]:
 
 def main() -> int:
     """Fetches, converts, checks, writes."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path, help="where the two files go")
     folder = parser.parse_args().folder
     try:
         items, histories = fetch("Scientific.item.json"), fetch("Scientific.inter.json")
     except OSError as error:
-        sys.stderr.write(f"error: the source cannot be fetched: {error}\nwhat to do: check the network, try again\n")
+        sys.stderr.write(
+            f"error: the source cannot be fetched: {error}\nwhat to do: check the network, try again\n"
+        )
         return 1
     files = convert(items, histories)
     counts = len(items), sum(map(len, histories.values()))
@@ -90,7 +95,7 @@ def main() -> int:
     if counts != (ITEMS, INTERACTIONS) or wrong:
         sys.stderr.write(
             f"error: what was fetched is not what the recipe's numbers were made with\n"
-            f"received: {counts[0]} items, {counts[1]} interactions; other bytes in: {', '.join(wrong) or 'none'}\n"
+            f"received: {counts[0]} items, {counts[1]} interactions; changed files: {', '.join(wrong) or 'none'}\n"
             f"what to do: nothing was written; compare the source with commit {COMMIT}\n"
         )
         return 1

@@ -13,6 +13,12 @@ from genrec.cli import check, doctor, quickstart, recipes, recommend, stages
 from genrec.cli.output import setup_logging
 from genrec.errors import GenRecError
 
+EXTRAS = {
+    "trl": "train",
+    "peft": "train",
+    "sentence_transformers": "eval",
+}  # package: the extra that brings it
+
 app = typer.Typer(
     name="genrec",
     help="Generative retrieval and recommendation: a language model that names real items of your catalog.",
@@ -37,6 +43,12 @@ def main() -> None:
         app()
     except GenRecError as error:
         sys.stderr.write(f"error: {error}\n")
+        sys.exit(1)
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRAS:
+            raise
+        remedy = f"pip install 'genrec-toolkit[{EXTRAS[error.name]}]'"
+        sys.stderr.write(f"error: this command needs the package {error.name}\nwhat to do: {remedy}\n")
         sys.exit(1)
 
 

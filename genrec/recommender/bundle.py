@@ -88,7 +88,7 @@ def read_bundle(folder: Path) -> dict[str, Any]:
     """
     facts = open_artifact(folder, kind=KIND)
     text_tokenizer = AutoTokenizer.from_pretrained(folder / "text_tokenizer")
-    model = AutoModelForCausalLM.from_pretrained(folder / "model")
+    model = AutoModelForCausalLM.from_pretrained(folder / "model", use_safetensors=True)
     vocabulary = SemanticIdVocabulary.load(folder)
     catalog = Catalog.load(folder / "catalog")
     items = ItemTable.read(folder / "items.parquet")

@@ -6,9 +6,13 @@ Does not know what they do.
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 
 import torch
 from accelerate import PartialState
+
+# The first process encodes, makes IDs and evaluates while the others wait for it.
+TIMEOUT = timedelta(hours=12)
 
 
 def process_state() -> PartialState:
@@ -18,7 +22,7 @@ def process_state() -> PartialState:
     own variable `ACCELERATE_USE_CPU` asks for it, several processes talk through gloo; accelerate by itself
     would let each of them believe that it is alone.
     """
-    return PartialState(cpu=on_cpu())
+    return PartialState(cpu=on_cpu(), timeout=TIMEOUT)
 
 
 def on_cpu() -> bool:

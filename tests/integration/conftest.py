@@ -42,7 +42,7 @@ def environment() -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def genrec() -> Genrec:
-    """Runs the command line in a process of its own; fails the test unless the exit status is the expected one."""
+    """Runs the command line in a process of its own and holds it to an exit status."""
 
     def run(*arguments: str, status: int = 0, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+
 def ids_in(path: Path) -> set[str]:
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         return {json.loads(line)["item_id"] for line in lines}
@@ -48,7 +49,9 @@ def test_every_stage_leaves_its_files(quickstart: Any) -> None:
     assert ours["invalid_rate"] == ours["duplicate_rate"] == 0
 
 
-def test_running_again_skips_what_is_there_and_says_so(quickstart: Any, genrec: Any, small: list[str]) -> None:
+def test_running_again_skips_what_is_there_and_says_so(
+    quickstart: Any, genrec: Any, small: list[str]
+) -> None:
     again = genrec("quickstart", f"output_dir={quickstart.folder}", *small).stdout
     for stage in ("build-ids", "align", "evaluate"):
         assert f"[{stage}] skipped" in again
@@ -109,7 +112,9 @@ def test_check_tells_what_it_will_cost(genrec: Any, small: list[str], tmp_path: 
     shown = genrec("check", "quickstart", f"output_dir={tmp_path / 'out'}", *small).stdout
     for word in ("samples", "tokens", "steps", "trained parameters", "time", "memory"):
         assert word in shown
-    found = json.loads(genrec("check", "quickstart", "--json", f"output_dir={tmp_path / 'out'}", *small).stdout)
+    found = json.loads(
+        genrec("check", "quickstart", "--json", f"output_dir={tmp_path / 'out'}", *small).stdout
+    )
     assert found["items"] == 120
     assert found["steps"] == 24
     assert found["targets_per_epoch"] > found["training_rows"] > 0
@@ -136,7 +141,16 @@ def test_mistakes_get_a_clear_error(genrec: Any, arguments: list[str], expected:
 
 def test_help_recipes_and_doctor(genrec: Any) -> None:
     shown = genrec("--help").stdout
-    for command in ("quickstart", "check", "build-ids", "align", "evaluate", "recommend", "recipes", "doctor"):
+    for command in (
+        "quickstart",
+        "check",
+        "build-ids",
+        "align",
+        "evaluate",
+        "recommend",
+        "recipes",
+        "doctor",
+    ):
         assert command in shown
         assert genrec(command, "--help").stdout
     assert "amazon-scientific" in genrec("recipes").stdout

@@ -47,7 +47,9 @@ def test_a_recipe_says_how_to_run_it_and_can_be_read(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(set(shipped_recipes()) - {"quickstart"}))  # the quickstart has its own tests
+@pytest.mark.parametrize(
+    "name", sorted(set(shipped_recipes()) - {"quickstart"})
+)  # the quickstart has its own tests
 def test_a_recipe_runs_whole(name: str, genrec: Any, files: list[str], tmp_path: Path) -> None:
     overrides = [*files, *SCALED, f"output_dir={tmp_path / 'out'}"]
     for command in ("build-ids", "align", "evaluate"):
@@ -58,7 +60,9 @@ def test_a_recipe_runs_whole(name: str, genrec: Any, files: list[str], tmp_path:
 
 
 @pytest.mark.slow
-def test_ids_from_an_index_are_trained_on(genrec: Any, files: list[str], quickstart: Any, tmp_path: Path) -> None:
+def test_ids_from_an_index_are_trained_on(
+    genrec: Any, files: list[str], quickstart: Any, tmp_path: Path
+) -> None:
     overrides = [*SCALED, "data.num_items=120", "data.num_users=400", f"output_dir={tmp_path / 'out'}"]
     index = f"item_tokenizer.index={quickstart.folder / 'ids' / 'index.json'}"
     genrec("align", "quickstart", *overrides, index)

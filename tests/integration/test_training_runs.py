@@ -31,7 +31,14 @@ def prepared(quickstart: Any, folder: Path) -> Path:
 
 
 def launch(recipe: str, *overrides: str) -> str:
-    command = ["accelerate", "launch", "--config_file", "recipes/accelerate/cpu2.yaml", "scripts/align.py", recipe]
+    command = [
+        "accelerate",
+        "launch",
+        "--config_file",
+        "recipes/accelerate/cpu2.yaml",
+        "scripts/align.py",
+        recipe,
+    ]
     done = subprocess.run(
         [sys.executable, "-m", "accelerate.commands.accelerate_cli", *command[1:], *overrides],
         cwd=ROOT,
@@ -45,7 +52,9 @@ def launch(recipe: str, *overrides: str) -> str:
 
 
 @pytest.mark.slow
-def test_two_processes_train_what_one_does(quickstart: Any, genrec: Any, small: list[str], tmp_path: Path) -> None:
+def test_two_processes_train_what_one_does(
+    quickstart: Any, genrec: Any, small: list[str], tmp_path: Path
+) -> None:
     plain = [*small, "align.residual_dropout=0", "align.max_steps=16"]  # dropout is drawn in each process
     one, two = prepared(quickstart, tmp_path / "one"), prepared(quickstart, tmp_path / "two")
     genrec("align", "quickstart", f"output_dir={one}", *plain)
@@ -68,8 +77,13 @@ def test_a_run_killed_in_training_ends_with_the_same_weights(
     whole, killed = prepared(quickstart, tmp_path / "whole"), prepared(quickstart, tmp_path / "killed")
     genrec("align", "quickstart", f"output_dir={whole}", *longer)
     command = ["genrec", "align", "quickstart", f"output_dir={killed}", *longer]
-    environment = {**os.environ, "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    environment = {
+        **os.environ,
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+    }
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
     while not (killed / "align" / "checkpoint-16" / "complete").exists():
         assert process.poll() is None, "the run ended before it could be killed"
         time.sleep(0.02)

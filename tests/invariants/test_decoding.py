@@ -22,7 +22,7 @@ def prompts(tiny: Any, lengths: list[int], seed: int = 1) -> tuple[torch.Tensor,
 
 @torch.no_grad()
 def exhaustive(tiny: Any, prompt: torch.Tensor, normalize: str) -> np.ndarray:
-    """Score of every item by one plain forward pass each, allowed sets by brute force over the code matrix."""
+    """Score of every item by a forward pass of its own, allowed sets by brute force over the codes."""
     scores = []
     for codes in tiny.codes:
         tokens = torch.from_numpy(tiny.vocabulary.encode(codes))
@@ -103,7 +103,9 @@ def test_more_beams_never_lower_the_best_score(make_tiny: Callable[..., Any]) ->
     tiny = make_tiny(80)
     ids, mask = prompts(tiny, [5, 3])
     best = [
-        ConstrainedBeamSearch(tiny.model, tiny.trie, tiny.vocabulary, num_beams=width).search(ids, mask, 1).scores
+        ConstrainedBeamSearch(tiny.model, tiny.trie, tiny.vocabulary, num_beams=width)
+        .search(ids, mask, 1)
+        .scores
         for width in (1, 2, 8, 120)
     ]
     for narrow, wide in itertools.pairwise(best):

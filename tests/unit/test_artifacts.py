@@ -37,9 +37,14 @@ def test_what_is_saved_is_opened_with_its_facts(tmp_path: Path) -> None:
 
 def test_an_error_inside_the_block_leaves_the_old_folder_and_nothing_else(tmp_path: Path) -> None:
     save(tmp_path / "x", "old")
-    with pytest.raises(RuntimeError, match="stop"), saved_artifact(tmp_path / "x", kind="thing") as temporary:
-        (temporary / "a.txt").write_text("new")
-        raise RuntimeError("stop")
+
+    def interrupted() -> None:
+        with saved_artifact(tmp_path / "x", kind="thing") as temporary:
+            (temporary / "a.txt").write_text("new")
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        interrupted()
     assert (tmp_path / "x" / "a.txt").read_text() == "old"
     assert os.listdir(tmp_path) == ["x"]
 

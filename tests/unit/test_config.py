@@ -64,7 +64,12 @@ def test_defaults_and_nested_sections() -> None:
 def test_values_are_converted_by_their_declared_type() -> None:
     result = made(inner={"rate": 1, "steps": "20"}, sizes=[3, "4"], folder="a/b", flag=True, table={"k": 2.0})
     assert isinstance(result.inner.rate, float)
-    assert (result.inner.steps, result.sizes, result.folder, result.table) == (20, (3, 4), Path("a/b"), {"k": 2})
+    assert (result.inner.steps, result.sizes, result.folder, result.table) == (
+        20,
+        (3, 4),
+        Path("a/b"),
+        {"k": 2},
+    )
     assert made(either=7).either == 7
     assert made(either="7").either == "7"
 
@@ -104,7 +109,9 @@ def test_all_mistakes_are_reported_at_once() -> None:
 
 def test_overrides_set_dotted_keys_in_a_copy() -> None:
     given_mapping = {"align": {"steps": 1}, "other": {"x": 1}}
-    changed = apply_overrides(given_mapping, ["align.steps=8", "align.rate=2e-4", "new.deep.key=[1, 2]", "other="])
+    changed = apply_overrides(
+        given_mapping, ["align.steps=8", "align.rate=2e-4", "new.deep.key=[1, 2]", "other="]
+    )
     assert changed == {"align": {"steps": 8, "rate": "2e-4"}, "other": None, "new": {"deep": {"key": [1, 2]}}}
     assert given_mapping == {"align": {"steps": 1}, "other": {"x": 1}}
     assert apply_overrides({}, ["a=x=y"]) == {"a": "x=y"}
@@ -156,7 +163,9 @@ plain = st.recursive(
 
 
 @given(st.dictionaries(text, plain, max_size=4))
-def test_what_is_written_is_read_back(tmp_path_factory: pytest.TempPathFactory, mapping: dict[str, Any]) -> None:
+def test_what_is_written_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory, mapping: dict[str, Any]
+) -> None:
     path = tmp_path_factory.getbasetemp() / "again.yaml"
     write_yaml(path, mapping, header="a header\nof two lines")
     assert path.read_text(encoding="utf-8").startswith("# a header\n# of two lines\n")

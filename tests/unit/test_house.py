@@ -16,8 +16,8 @@ PACKAGE = ROOT / "genrec"
 
 # A room may import only rooms that stand left of it.
 ORDER = (
-    "errors config artifacts data ranking embeddings quantization semantic_ids catalog vocabulary models decoding "
-    "tasks training baselines evaluation hub reranking recommender serving recipe pipeline cli"
+    "errors config artifacts data ranking embeddings quantization semantic_ids catalog vocabulary models "
+    "decoding tasks training baselines evaluation hub reranking recommender serving recipe pipeline cli"
 ).split()
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -64,7 +64,9 @@ def test_imports_keep_the_order_of_the_rooms(path: Path) -> None:
     assert misplaced(path) == []
 
 
-def test_the_import_rule_notices_an_arrow_to_the_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_import_rule_notices_an_arrow_to_the_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     wrong = tmp_path / "data" / "wrong.py"
     wrong.parent.mkdir()
     wrong.write_text("def f():\n    from genrec.training import AlignmentTrainer\n    from . import x\n")
@@ -79,7 +81,9 @@ def test_a_module_is_small_and_says_what_it_is(path: Path) -> None:
     docstring = ast.get_docstring(ast.parse(text)) or ""
     assert docstring, "the first line of a module says what it is"
     if path.name != "__init__.py" or path.parent != PACKAGE:
-        assert re.search(r"not know|knows? no", docstring), "the second line of a module says what it does not know"
+        assert re.search(r"not know|knows? no", docstring), (
+            "the second line of a module says what it does not know"
+        )
 
 
 def test_no_constructor_takes_more_than_twelve_parameters() -> None:

@@ -83,7 +83,10 @@ def items_of(ids: list[str]) -> ItemTable:
 
 def test_ids_are_read_from_an_index(tmp_path: Path) -> None:
     path = tmp_path / "index.json"
-    index = {item: [SPEC.token(p, int(c)) for p, c in enumerate(codes)] for item, codes in zip(IDS, CODES, strict=True)}
+    index = {
+        item: [SPEC.token(p, int(c)) for p, c in enumerate(codes)]
+        for item, codes in zip(IDS, CODES, strict=True)
+    }
     path.write_text(json.dumps(index | {"stranger": ["<a_9>", "<b_9>"]}))
     catalog = Catalog.from_index(path, items_of(IDS))
     assert all(list(catalog.tokens(item)) == tokens for item, tokens in index.items())

@@ -15,7 +15,9 @@ from genrec.errors import SemanticIdError
 sizes_and_ids = st.lists(st.integers(1, 5), min_size=1, max_size=4).flatmap(
     lambda sizes: st.tuples(
         st.just(tuple(sizes)),
-        st.lists(st.tuples(*(st.integers(0, size - 1) for size in sizes)), min_size=1, max_size=40, unique=True),
+        st.lists(
+            st.tuples(*(st.integers(0, size - 1) for size in sizes)), min_size=1, max_size=40, unique=True
+        ),
     )
 )
 

@@ -28,11 +28,15 @@ class Model(torch.nn.Linear):
 def run(tmp_path: Path) -> Callable[..., Any]:
     """Plays training: one value of the metric an evaluation, every two steps."""
 
-    def play(values: list[float], start: int = 0, kept: Any = None, averaging: bool = False, **options: Any) -> Any:
+    def play(
+        values: list[float], start: int = 0, kept: Any = None, averaging: bool = False, **options: Any
+    ) -> Any:
         model = Model(1, 1, bias=False)
         average = WeightAveraging(model, 0.5) if averaging else None
         queue = iter(values)
-        evaluator: Any = SimpleNamespace(evaluate=lambda ranker: SimpleNamespace(metrics={"ndcg@10": next(queue)}))
+        evaluator: Any = SimpleNamespace(
+            evaluate=lambda ranker: SimpleNamespace(metrics={"ndcg@10": next(queue)})
+        )
         seen: list[float] = []
         callback = RetrievalCallback(
             evaluator,
@@ -61,13 +65,21 @@ def run(tmp_path: Path) -> Callable[..., Any]:
             if control.should_training_stop:
                 break
         return SimpleNamespace(
-            callback=callback, state=state, control=control, model=model, saves=saves, seen=seen, folder=tmp_path
+            callback=callback,
+            state=state,
+            control=control,
+            model=model,
+            saves=saves,
+            seen=seen,
+            folder=tmp_path,
         )
 
     return play
 
 
-def test_the_best_weights_are_kept_and_every_evaluation_asks_for_a_checkpoint(run: Callable[..., Any]) -> None:
+def test_the_best_weights_are_kept_and_every_evaluation_asks_for_a_checkpoint(
+    run: Callable[..., Any],
+) -> None:
     played = run([0.1, 0.3, 0.2])
     assert (played.callback.best_value, played.callback.best_step) == (0.3, 4)
     assert (played.callback.best_weights() / "weight.txt").read_text() == "4.0"

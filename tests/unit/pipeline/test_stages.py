@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genrec import GenRecError, ItemTable, Recipe, SyntheticWorld
+from genrec import GenRecError, ItemTable, ItemTokenizer, Recipe, SyntheticWorld
 from genrec.pipeline import align, build_ids, check, evaluate, load_inputs
 from genrec.pipeline.alignment import align_fingerprint
 from genrec.pipeline.semantic_ids import content_vectors, load_catalog
@@ -77,7 +77,9 @@ def test_a_stage_is_done_once_for_the_same_inputs(tmp_path: Path) -> None:
 def test_the_training_depends_on_what_it_should(tmp_path: Path) -> None:
     base = recipe(tmp_path)
     inputs = load_inputs(base)
-    assert align_fingerprint(recipe(tmp_path, "evaluate.bootstrap=7"), inputs) == align_fingerprint(base, inputs)
+    assert align_fingerprint(recipe(tmp_path, "evaluate.bootstrap=7"), inputs) == align_fingerprint(
+        base, inputs
+    )
     for change in ("seed=1", "align.learning_rate=0.1", "model.num_layers=2", "embeddings.dim=11"):
         assert align_fingerprint(recipe(tmp_path, change), inputs) != align_fingerprint(base, inputs)
 
@@ -93,7 +95,11 @@ def test_the_splits_of_a_recipe(tmp_path: Path) -> None:
 
 
 def test_a_time_split_of_order_only_data_is_refused(shop: Path, tmp_path: Path) -> None:
-    files = ["data.source=files", f"data.items={shop / 'items.jsonl'}", f"data.interactions={shop / 'log.csv'}"]
+    files = [
+        "data.source=files",
+        f"data.items={shop / 'items.jsonl'}",
+        f"data.interactions={shop / 'log.csv'}",
+    ]
     with pytest.raises(GenRecError, match="needs absolute times"):
         load_inputs(recipe(tmp_path, *files, "data.split=time", "data.time=order"))
 
@@ -109,10 +115,9 @@ def test_vectors_of_the_users_own_are_taken_by_item_id(tmp_path: Path) -> None:
     assert table.vectors_for([world.items.item_ids[3]])[0].tolist() == vectors[3].tolist()
     align(chosen)  # IDs from them, and a bundle that says it cannot make vectors itself
     items: ItemTable = world.items
+    item_tokenizer = ItemTokenizer.load(tmp_path / "out" / "bundle" / "item_tokenizer")
     with pytest.raises(GenRecError, match="hand in embeddings"):
-        from genrec import ItemTokenizer
-
-        ItemTokenizer.load(tmp_path / "out" / "bundle" / "item_tokenizer").encode(items)
+        item_tokenizer.encode(items)
 
 
 def test_check_estimates_with_and_without_built_ids(tmp_path: Path) -> None:

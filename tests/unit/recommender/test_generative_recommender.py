@@ -128,7 +128,13 @@ def test_a_bundle_names_every_file_in_its_manifest(bundle: Path) -> None:
     files = {p.relative_to(bundle).as_posix() for p in bundle.rglob("*") if p.is_file()} - {"manifest.json"}
     manifest = json.loads((bundle / "manifest.json").read_text())
     assert set(manifest["files"]) == files
-    assert {"model/model.safetensors", "vocabulary.json", "items.parquet", "recipe.yaml", "metrics.json"} <= files
+    assert {
+        "model/model.safetensors",
+        "vocabulary.json",
+        "items.parquet",
+        "recipe.yaml",
+        "metrics.json",
+    } <= files
     assert not [name for name in files if name.endswith((".bin", ".pt", ".pkl"))]
 
 
@@ -138,7 +144,9 @@ def test_one_flipped_bit_anywhere_is_refused(
 ) -> None:
     folder = tmp_path_factory.mktemp("flip") / "bundle"
     shutil.copytree(bundle, folder)
-    path = data.draw(st.sampled_from(sorted(p for p in folder.rglob("*") if p.is_file() and p.stat().st_size)))
+    path = data.draw(
+        st.sampled_from(sorted(p for p in folder.rglob("*") if p.is_file() and p.stat().st_size))
+    )
     content = bytearray(path.read_bytes())
     content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     path.write_bytes(content)

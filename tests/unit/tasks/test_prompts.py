@@ -23,7 +23,9 @@ def test_a_prompt_is_the_start_token_and_the_newest_items(tiny: Any) -> None:
 
 
 @given(st.integers(1, 6), st.data())
-def test_every_target_stands_behind_the_prompt_of_serving(tiny: Any, max_history: int, data: st.DataObject) -> None:
+def test_every_target_stands_behind_the_prompt_of_serving(
+    tiny: Any, max_history: int, data: st.DataObject
+) -> None:
     builder = PromptBuilder(tiny.vocabulary, bos_token_id=1, pad_token_id=0, max_history=max_history)
     rows = data.draw(st.lists(st.integers(0, 29), min_size=1, max_size=max_history + 1))
     codes = tiny.codes[rows]
@@ -60,7 +62,9 @@ def test_rows_longer_than_any_prompt_and_no_room_are_refused(tiny: Any) -> None:
 def test_the_start_token_is_the_text_tokenizers_or_its_end_token(tiny: Any) -> None:
     builder = PromptBuilder.for_tokenizer(tiny.text_tokenizer, tiny.vocabulary)
     assert builder.bos_token_id == tiny.text_tokenizer.bos_token_id
-    without = PreTrainedTokenizerFast(tokenizer_object=tiny.text_tokenizer.backend_tokenizer, eos_token="<|eos|>")
+    without = PreTrainedTokenizerFast(
+        tokenizer_object=tiny.text_tokenizer.backend_tokenizer, eos_token="<|eos|>"
+    )
     with pytest.raises(PromptError, match="lacks a start or a padding token"):
         PromptBuilder.for_tokenizer(without, tiny.vocabulary)
     without.pad_token = "<|pad|>"

@@ -41,9 +41,14 @@ def test_weights_come_back_even_after_an_error() -> None:
     step(averaging, 0, "on_train_begin")
     before = model.weight.detach().clone()
     torch.nn.init.zeros_(model.weight)
-    with pytest.raises(RuntimeError, match="stop"), averaging.applied():
-        assert torch.equal(model.weight, before)
-        raise RuntimeError("stop")
+
+    def interrupted() -> None:
+        with averaging.applied():
+            assert torch.equal(model.weight, before)
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        interrupted()
     assert torch.equal(model.weight, torch.zeros(2, 2))
 
 

@@ -42,7 +42,12 @@ def make_trainer(make_tiny: Callable[..., Any]) -> Callable[..., AlignmentTraine
             for step in range(int(rng.integers(3, 9)))
         )
         settings = {"max_steps": 12, "save_strategy": "steps", "save_steps": 4, "seed": 3, "max_history": 5}
-        arguments = {"per_device_train_batch_size": 8, "learning_rate": 5e-3, "use_cpu": True, "disable_tqdm": True}
+        arguments = {
+            "per_device_train_batch_size": 8,
+            "learning_rate": 5e-3,
+            "use_cpu": True,
+            "disable_tqdm": True,
+        }
         return AlignmentTrainer(
             model=tiny.model,
             text_tokenizer=tiny.text_tokenizer,
@@ -113,7 +118,9 @@ def test_eight_rows_at_once_equal_eight_times_one(tmp_path: Path, make_trainer: 
     torch.testing.assert_close(weights(one_by_one), weights(at_once), atol=2e-3, rtol=0)
 
 
-def test_the_embedding_has_a_weight_decay_of_its_own(tmp_path: Path, make_trainer: Callable[..., Any]) -> None:
+def test_the_embedding_has_a_weight_decay_of_its_own(
+    tmp_path: Path, make_trainer: Callable[..., Any]
+) -> None:
     trainer = make_trainer(tmp_path, weight_decay=0.3, embedding_weight_decay=0.02)
     optimizer = trainer.create_optimizer()
     embedding = trainer.model.get_input_embeddings().weight

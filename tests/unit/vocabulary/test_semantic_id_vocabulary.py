@@ -26,7 +26,10 @@ def test_every_code_of_every_position_has_a_token_of_its_own() -> None:
     names = TEXT_TOKENIZER.convert_ids_to_tokens(np.concatenate(VOCABULARY.token_ids).tolist())
     assert names == ["<a_0>", "<a_1>", "<a_2>", "<b_0>", "<b_1>"]
     assert len(VOCABULARY.reserved_ids) == 5 + 1 + 3 * 64
-    assert set(TEXT_TOKENIZER.convert_ids_to_tokens(VOCABULARY.user_token_ids[0][:2].tolist())) == {"<u1_0>", "<u1_1>"}
+    assert set(TEXT_TOKENIZER.convert_ids_to_tokens(VOCABULARY.user_token_ids[0][:2].tolist())) == {
+        "<u1_0>",
+        "<u1_1>",
+    }
 
 
 def test_codes_survive_the_way_to_tokens_and_back() -> None:
@@ -117,6 +120,8 @@ def test_a_damaged_file_gives_a_clean_error_or_the_same_vocabulary(
     facts[key] = data.draw(st.none() | st.integers() | st.text(max_size=3) | st.lists(st.none(), max_size=2))
     (folder / "vocabulary.json").write_text(json.dumps(facts))
     try:
-        assert SemanticIdVocabulary.load(folder).spec == SPEC  # another terminator or no user codes is a vocabulary
+        assert (
+            SemanticIdVocabulary.load(folder).spec == SPEC
+        )  # another terminator or no user codes is a vocabulary
     except VocabularyError as error:
         assert "cannot be read" in str(error)
