@@ -95,7 +95,7 @@ def main() -> int:
     if counts != (ITEMS, INTERACTIONS) or wrong:
         sys.stderr.write(
             f"error: what was fetched is not what the recipe's numbers were made with\n"
-            f"received: {counts[0]} items, {counts[1]} interactions; changed files: {', '.join(wrong) or 'none'}\n"
+            f"received: {counts[0]} items, {counts[1]} interactions; changed: {', '.join(wrong) or 'none'}\n"
             f"what to do: nothing was written; compare the source with commit {COMMIT}\n"
         )
         return 1

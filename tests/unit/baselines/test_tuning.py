@@ -37,7 +37,7 @@ def test_ndcg_is_that_of_the_formula(train: InteractionLog, validation: Cases, i
 def test_the_best_of_the_grid_is_taken_and_every_trial_is_logged(
     train: InteractionLog, validation: Cases, item_ids: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.INFO, logger="genrec.baselines.tuning"):
+    with caplog.at_level(logging.DEBUG, logger="genrec.baselines.tuning"):
         ranker = tune_item_knn(
             train,
             validation,
