@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -50,9 +51,12 @@ def stage_line(result: StageResult) -> None:
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """A table, as wide as it needs to be."""
-    grid = Table(title=title, title_justify="left")
+    grid = Table(title=title, title_justify="left", box=box.MARKDOWN)
     for column in columns:
         grid.add_column(column, overflow="fold")
     for row in rows:
         grid.add_row(*(str(cell) for cell in row))
-    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160).print(grid)
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160)
+    with console.capture() as printed:
+        console.print(grid)
+    line("\n".join(row.rstrip() for row in printed.get().splitlines() if row.strip()))

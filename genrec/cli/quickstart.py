@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from genrec.cli.output import line, quiet_libraries, stage_line, table
+from genrec.cli.report import show_report
 from genrec.recipe import Recipe
 
 
@@ -35,17 +36,20 @@ def quickstart(
     evaluated = pipeline.evaluate(recipe, inputs)
     stage_line(evaluated)
     line()
-    line((evaluated.folder / "report.md").read_text(encoding="utf-8"))
+    show_report(evaluated.folder, ("recall@10", "ndcg@10"))
+    line()
     user, history = pipeline.example_history(recipe, inputs)
     recommender = GenerativeRecommender.from_pretrained(trained.folder)
     line(f"User {user} used, newest last:")
     for item in history[-5:]:
         line(f"  {item}  {inputs.items.title(item)}")
     found = recommender.recommend(history, k=5)
+    line()
     table(
         "Recommended next",
         ["item", "score", "Semantic ID", "title"],
         [(r.item_id, f"{r.score:.3f}", " ".join(r.semantic_id), r.title) for r in found],
     )
+    line()
     line(f"The bundle lies in {trained.folder}. Ask it again:")
     line(f"  genrec recommend {trained.folder} --history {' '.join(history[-5:])} -k 10")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from genrec.cli.arguments import Overrides, RecipeArgument
 from genrec.cli.output import line, quiet_libraries, stage_line
+from genrec.cli.report import show_report
 from genrec.recipe import Recipe
 
 
@@ -49,4 +50,4 @@ def evaluate(recipe: RecipeArgument, overrides: Overrides = None) -> None:
     quiet_libraries()
     result = pipeline.evaluate(loaded)
     stage_line(result)
-    line((result.folder / "report.md").read_text(encoding="utf-8"))
+    show_report(result.folder)

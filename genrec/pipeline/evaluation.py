@@ -111,8 +111,6 @@ def _facts(recipe: Recipe, inputs: Inputs) -> dict[str, object]:
         "recipe": recipe.name,
         "seed": recipe.seed,
         "split": inputs.split.rule,
-        "history masked": "yes" if recipe.evaluate.mask_history else "no",
-        "users": len(inputs.split.test),
         "items": len(inputs.items),
         "training interactions": len(inputs.split.train),
         "hardware": f"{os.cpu_count()} {platform.machine()} cores, {memory:.0f} GiB",
