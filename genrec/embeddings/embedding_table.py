@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tokenize
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -180,8 +181,8 @@ def _read_npy(path: Path, *, mapped: bool) -> Any:
         raise DataError(
             f"{path} cannot be read: {error.strerror or error}", remedy="check the path"
         ) from error
-    except (ValueError, EOFError) as error:
-        raise DataError(
+    except (ValueError, EOFError, SyntaxError, tokenize.TokenError, MemoryError, TypeError) as error:
+        raise DataError(  # numpy parses the header as Python
             f"{path} is no plain .npy file",
             received=str(error),
             remedy="write it with numpy.save(path, array, allow_pickle=False)",

@@ -15,10 +15,9 @@ import numpy as np
 import torch
 
 from genrec.catalog import Catalog
-from genrec.data import canonical_order
 from genrec.pipeline.alignment import language_model
 from genrec.pipeline.inputs import Inputs, load_inputs
-from genrec.pipeline.semantic_ids import ids_folder
+from genrec.pipeline.semantic_ids import has_ids, load_catalog
 from genrec.recipe import Recipe
 from genrec.semantic_ids import ItemTokenizer, SemanticIdSpec
 from genrec.tasks import PromptBuilder, SeqRec
@@ -112,16 +111,17 @@ def check(recipe: Recipe, inputs: Inputs | None = None) -> Estimate:
 
 def _catalog(recipe: Recipe, inputs: Inputs) -> Catalog:
     """The built catalog where there is one, else made-up unique codes of the right shape."""
-    if (ids_folder(recipe) / "catalog").exists():
-        return Catalog.load(ids_folder(recipe) / "catalog")
-    if recipe.item_tokenizer.index is not None:
-        return Catalog.from_index(recipe.item_tokenizer.index, inputs.items)
-    spec: SemanticIdSpec = ItemTokenizer.from_definition(recipe.item_tokenizer.definition).spec
-    items = canonical_order(inputs.items.item_ids)
-    room = math.prod(spec.codebook_sizes)
-    numbers = np.sort(np.random.default_rng(0).choice(room, size=len(items), replace=False))
-    codes = np.stack(np.unravel_index(numbers, spec.codebook_sizes), axis=1)
-    return Catalog(items, codes, spec)
+    if has_ids(recipe, inputs.items):
+        return load_catalog(recipe)
+    section = recipe.item_tokenizer
+    if section.index is not None:
+        return Catalog.from_index(section.index, inputs.items, collisions=section.index_collisions)
+    spec: SemanticIdSpec = ItemTokenizer.from_definition(section.definition).spec
+    codes, rest = [], np.arange(len(inputs.items))
+    for size in spec.codebook_sizes:  # each item's number, written in the codebooks' sizes as digits
+        codes.append(rest % size)
+        rest = rest // size
+    return Catalog(inputs.items.canonical_ids, np.stack(codes, axis=1), spec)
 
 
 def _seconds_per_step(

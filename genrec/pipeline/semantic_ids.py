@@ -69,6 +69,11 @@ def ids_folder(recipe: Recipe) -> Path:
     return recipe.output_dir / "ids"
 
 
+def has_ids(recipe: Recipe, items: ItemTable) -> bool:
+    """Whether the stage's output is there, for these inputs."""
+    return has_artifact(ids_folder(recipe), kind=KIND, facts={"inputs": ids_fingerprint(recipe, items)})
+
+
 def build_ids(recipe: Recipe, inputs: Inputs | None = None) -> StageResult:
     """Makes (or reads) the Semantic IDs of all items.
 
@@ -78,7 +83,7 @@ def build_ids(recipe: Recipe, inputs: Inputs | None = None) -> StageResult:
     items = (inputs or load_inputs(recipe)).items
     folder = ids_folder(recipe)
     facts = {"inputs": ids_fingerprint(recipe, items)}
-    if has_artifact(folder, kind=KIND, facts=facts):
+    if has_ids(recipe, items):
         return StageResult("build-ids", folder, True, f"skipped, the same IDs are in {folder}")
     write_resolved(recipe, "build-ids")
     item_tokenizer, section = None, recipe.item_tokenizer

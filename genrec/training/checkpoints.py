@@ -11,6 +11,7 @@ from pathlib import Path
 from genrec.artifacts import atomic_write_text
 
 MARK = "complete"
+STATE = "trainer_state.json"
 
 
 def mark_complete(folder: Path) -> None:
@@ -30,8 +31,16 @@ def newest_complete_checkpoint(output_dir: str | Path) -> Path | None:
 
 
 def remove_incomplete_checkpoints(output_dir: str | Path) -> list[Path]:
-    """Deletes checkpoints that a killed run left half-written; returns what it deleted."""
-    broken = [p for p in Path(output_dir).glob("checkpoint-*") if _step(p) >= 0 and not (p / MARK).exists()]
+    """Deletes checkpoints that a killed run left half-written; returns what it deleted.
+
+    One that has the trainer's state (its last file but our mark) is left alone: another trainer may have
+    made it.
+    """
+    broken = [
+        folder
+        for folder in Path(output_dir).glob("checkpoint-*")
+        if _step(folder) >= 0 and not (folder / MARK).exists() and not (folder / STATE).exists()
+    ]
     for folder in broken:
         shutil.rmtree(folder)
     return broken

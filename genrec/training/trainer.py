@@ -105,8 +105,8 @@ class AlignmentTrainer(SFTTrainer):
         """Trains, from the newest complete checkpoint of the output folder where there is one.
 
         Args:
-            resume_from_checkpoint: A checkpoint folder, None for the newest complete one, False to start
-                anew.
+            resume_from_checkpoint: A checkpoint folder; None or True for the newest complete one; False to
+                start anew.
             args: Passed on to transformers' `Trainer.train`.
             kwargs: Passed on too.
         """
@@ -115,7 +115,7 @@ class AlignmentTrainer(SFTTrainer):
             for folder in remove_incomplete_checkpoints(self.output_dir):
                 logger.warning("removed the half-written checkpoint %s", folder)
         self.accelerator.wait_for_everyone()
-        if resume_from_checkpoint is None:
+        if resume_from_checkpoint is None or resume_from_checkpoint is True:
             resume_from_checkpoint = newest_complete_checkpoint(self.output_dir)
         if resume_from_checkpoint:
             logger.info("resuming from %s", resume_from_checkpoint)

@@ -131,3 +131,11 @@ def test_check_estimates_with_and_without_built_ids(tmp_path: Path) -> None:
     assert before.codebook_sizes == (64, 64, 64)
     assert before.steps == 6
     assert before.seconds_per_step > 0
+
+
+def test_check_makes_up_ids_for_any_shape(tmp_path: Path) -> None:
+    for definition in ("fsq-4x15360", "rqvae-4x256"):
+        chosen = recipe(
+            tmp_path / definition, f"item_tokenizer.definition={definition}", "model.hidden_size=8"
+        )
+        assert check(chosen).items == 80

@@ -20,10 +20,12 @@ def test_the_newest_complete_one_is_taken_and_half_written_ones_go(tmp_path: Pat
     for step in (90, 1000):
         mark_complete(tmp_path / f"checkpoint-{step}")
     assert newest_complete_checkpoint(tmp_path) == tmp_path / "checkpoint-1000"
+    (tmp_path / "checkpoint-1200" / "trainer_state.json").touch()  # another trainer's, perhaps
     gone = remove_incomplete_checkpoints(tmp_path)
-    assert sorted(folder.name for folder in gone) == ["checkpoint-100", "checkpoint-1200"]
+    assert sorted(folder.name for folder in gone) == ["checkpoint-100"]
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         "checkpoint-1000",
+        "checkpoint-1200",
         "checkpoint-90",
         "checkpoint-best",
     ]
