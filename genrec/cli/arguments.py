@@ -16,7 +16,7 @@ RecipeArgument = Annotated[
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[KEY=VALUE]...",
+        metavar="KEY=VALUE",
         help="Overrides, such as output_dir=outputs/mine align.max_steps=8 data.items=items.jsonl.gz",
     ),
 ]

@@ -17,7 +17,7 @@ from genrec.recipe import Recipe
 def quickstart(
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[KEY=VALUE]...", help="Overrides, such as seed=1 output_dir=outputs/mine"),
+        typer.Argument(metavar="KEY=VALUE", help="Overrides, such as seed=1 output_dir=outputs/mine"),
     ] = None,
 ) -> None:
     """Run all stages on a synthetic catalog, in minutes on a CPU, and recommend for one user."""

@@ -17,7 +17,7 @@ from genrec.cli.output import json_line, quiet_libraries, table
 def recommend(
     bundle: Annotated[Path, typer.Argument(help="Folder of a saved bundle.")],
     more_history: Annotated[
-        list[str] | None, typer.Argument(metavar="[ID]...", help="More ids of the history.")
+        list[str] | None, typer.Argument(metavar="ID", help="More ids of the history.")
     ] = None,
     history: Annotated[
         list[str] | None, typer.Option("--history", help="Item ids, oldest first: --history ID ID ...")

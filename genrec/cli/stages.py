@@ -14,8 +14,9 @@ from genrec.recipe import Recipe
 def build_ids(recipe: RecipeArgument, overrides: Overrides = None) -> None:
     """Make a Semantic ID for every item: embed, quantize, resolve collisions.
 
-    Skips the work when the same IDs are there already. Example: genrec build-ids quickstart
-    output_dir=outputs/mine
+    Skips the work when the same IDs are there already.
+
+    Example: genrec build-ids quickstart output_dir=outputs/mine
     """
     loaded = Recipe.load(recipe, overrides or [])
 
@@ -30,8 +31,7 @@ def build_ids(recipe: RecipeArgument, overrides: Overrides = None) -> None:
 def align(recipe: RecipeArgument, overrides: Overrides = None) -> None:
     """Train the language model on the recipe's tasks and write the bundle; a killed run is resumed.
 
-    For several processes: accelerate launch --config_file recipes/accelerate/cpu2.yaml scripts/align.py
-    RECIPE
+    For several processes start scripts/align.py by accelerate launch, with a file of recipes/accelerate/.
     """
     loaded = Recipe.load(recipe, overrides or [])
 
