@@ -130,3 +130,24 @@ def test_every_public_name_can_be_imported_and_there_are_few() -> None:
         assert getattr(genrec, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = genrec.nothing
+
+
+def test_recommending_needs_none_of_the_extras() -> None:
+    code = (
+        "import sys\n"
+        "for name in ('trl', 'peft', 'sentence_transformers', 'bitsandbytes', 'deepspeed'): sys.modules[name] = None\n"
+        "from genrec import Catalog, ConstrainedBeamSearch, GenerativeRecommender, ItemTokenizer, RetrievalEvaluator"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_command_that_needs_an_extra_names_it() -> None:
+    code = (
+        "import sys; sys.modules['trl'] = None\n"
+        "sys.argv = ['genrec', 'evaluate', 'quickstart']\n"
+        "from genrec.cli.main import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "pip install 'genrec-toolkit[train]'" in done.stderr
