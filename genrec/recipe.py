@@ -205,11 +205,14 @@ class Recipe:
         name: Short name, used in reports.
         seed: Seed of everything.
         output_dir: Where every stage writes.
+        start_from: A bundle to go on from: its model, vocabulary and Semantic IDs are taken up, items it does
+            not know get free IDs; null = start anew.
     """
 
     name: str
     seed: int = 0
     output_dir: Path = Path("outputs")
+    start_from: Path | None = None
     data: DataSection = field(default_factory=DataSection)
     embeddings: EmbeddingsSection = field(default_factory=EmbeddingsSection)
     item_tokenizer: ItemTokenizerSection = field(default_factory=ItemTokenizerSection)
@@ -226,6 +229,13 @@ class Recipe:
         if embeddings.encoder == "files" and (embeddings.vectors is None or embeddings.vector_ids is None):
             problems.append(
                 "embeddings.encoder is 'files', so embeddings.vectors and .vector_ids must be given"
+            )
+        if self.start_from is not None and self.start_from.absolute().is_relative_to(
+            self.output_dir.absolute()
+        ):
+            problems.append(
+                f"start_from={self.start_from} lies in output_dir={self.output_dir}, which would be "
+                "written over; give another output_dir"
             )
         if self.model.hidden_size % self.model.num_heads:
             problems.append("model.hidden_size must be a multiple of model.num_heads")

@@ -22,12 +22,14 @@ def main() -> int:
     )
     parser.add_argument("recipe", help="shipped recipe's name, recipe folder or recipe file")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="such as align.max_steps=8")
-    arguments = parser.parse_args()
+    parser.add_argument("--from", dest="start_from", metavar="BUNDLE", help="go on from this bundle")
+    arguments = parser.parse_intermixed_args()
+    start_from = [f"start_from={arguments.start_from}"] if arguments.start_from else []
     state = process_state()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("genrec").setLevel(logging.INFO if state.is_main_process else logging.ERROR)
     try:
-        result = align(Recipe.load(arguments.recipe, arguments.overrides))
+        result = align(Recipe.load(arguments.recipe, [*arguments.overrides, *start_from]))
     except GenRecError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1

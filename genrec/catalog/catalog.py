@@ -141,6 +141,42 @@ class Catalog:
             item_ids, resolved, SemanticIdSpec((*spec.codebook_sizes, EXTRA_CODES)), native_codes=native
         )
 
+    def with_items(
+        self, item_tokenizer: ItemTokenizer, items: ItemTable, *, embeddings: EmbeddingTable | None = None
+    ) -> Catalog:
+        """The catalog of a table that has changed: known items keep their IDs, new ones get free ones.
+
+        Items of this catalog that the table no longer has are left out; no new item gets the ID of one.
+
+        Args:
+            item_tokenizer: The one this catalog was built with.
+            items: The table as it is now.
+            embeddings: Content vectors of at least the new items; None = the item tokenizer's encoder makes
+                them.
+
+        Raises:
+            SemanticIdError: No room for the new items, or an item tokenizer of another spec.
+        """
+        if item_tokenizer.spec != self.spec:
+            raise SemanticIdError(
+                "the item tokenizer does not make the IDs of this catalog",
+                received=f"sizes {item_tokenizer.spec.codebook_sizes}, not {self.spec.codebook_sizes}",
+                remedy="pass the item tokenizer the catalog was built with",
+            )
+        kept = [item for item in self.item_ids if item in items]
+        new = [item for item in items.canonical_ids if item not in self]
+        rows = self.rows(kept)
+        item_ids, codes = kept, self.codes[rows]
+        native = None if self.native_codes is None else self.native_codes[rows]
+        if new:
+            added, added_codes = item_tokenizer.encode(
+                items.subset(new), embeddings=embeddings, taken_codes=self.codes
+            )
+            item_ids, codes = [*kept, *added], np.concatenate([codes, added_codes])
+            if native is not None and item_tokenizer.native_codes is not None:
+                native = np.concatenate([native, item_tokenizer.native_codes])
+        return Catalog(item_ids, codes, self.spec, native_codes=native)
+
     def __len__(self) -> int:
         """Number of items."""
         return len(self.item_ids)

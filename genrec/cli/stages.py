@@ -5,6 +5,11 @@ Does not know what a stage does.
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
 from genrec.cli.arguments import Overrides, RecipeArgument
 from genrec.cli.output import line, quiet_libraries, stage_line
 from genrec.cli.report import show_report
@@ -28,12 +33,26 @@ def build_ids(recipe: RecipeArgument, overrides: Overrides = None) -> None:
     line((result.folder / "diagnostics.md").read_text(encoding="utf-8"))
 
 
-def align(recipe: RecipeArgument, overrides: Overrides = None) -> None:
+def align(
+    recipe: RecipeArgument,
+    overrides: Overrides = None,
+    start_from: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="BUNDLE",
+            help="Go on from this bundle, with new interactions or a grown catalog.",
+        ),
+    ] = None,
+) -> None:
     """Train the language model on the recipe's tasks and write the bundle; a killed run is resumed.
 
     For several processes start scripts/align.py by accelerate launch, with a file of recipes/accelerate/.
+
+    Example: genrec align quickstart --from outputs/quickstart/bundle output_dir=outputs/next
     """
-    loaded = Recipe.load(recipe, overrides or [])
+    more = [f"start_from={start_from}"] if start_from is not None else []
+    loaded = Recipe.load(recipe, [*(overrides or []), *more])
 
     from genrec import pipeline
 

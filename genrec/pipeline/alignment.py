@@ -60,7 +60,10 @@ def align_fingerprint(recipe: Recipe, inputs: Inputs) -> str:
 def language_model(
     recipe: Recipe, items: ItemTable, spec: SemanticIdSpec
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, SemanticIdVocabulary]:
-    """Model, extended text tokenizer and vocabulary of a recipe, from scratch."""
+    """Model, extended text tokenizer and vocabulary of a recipe, from scratch or from its bundle."""
+    if recipe.start_from is not None:
+        known = GenerativeRecommender.from_pretrained(recipe.start_from)
+        return known.model, known.text_tokenizer, known.vocabulary
     section = recipe.model
     texts = items.texts(("title", "brand", "categories", "description"))
     text_tokenizer = train_text_tokenizer(texts, section.text_vocab_size)

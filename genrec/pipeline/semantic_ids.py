@@ -14,6 +14,7 @@ from genrec.config import fingerprint
 from genrec.data import ItemTable
 from genrec.embeddings import EmbeddingTable, ItemEncoder, LsaItemEncoder, TextItemEncoder, cached_embeddings
 from genrec.errors import ConfigError
+from genrec.pipeline.continuation import bundle_digest, grown_catalog
 from genrec.pipeline.inputs import Inputs, load_inputs
 from genrec.pipeline.stage import StageResult, write_resolved
 from genrec.recipe import EmbeddingsSection, Recipe
@@ -50,6 +51,8 @@ def content_vectors(recipe: Recipe, items: ItemTable) -> EmbeddingTable:
 def ids_fingerprint(recipe: Recipe, items: ItemTable) -> str:
     """Digest of everything the IDs depend on."""
     section = recipe.item_tokenizer
+    if recipe.start_from is not None:
+        return fingerprint([items.fingerprint(), bundle_digest(recipe.start_from)])
     if section.index is not None:
         return fingerprint([items.fingerprint(), file_sha256(section.index), section.index_collisions])
     vectors = recipe.embeddings.vectors
@@ -87,7 +90,9 @@ def build_ids(recipe: Recipe, inputs: Inputs | None = None) -> StageResult:
         return StageResult("build-ids", folder, True, f"skipped, the same IDs are in {folder}")
     write_resolved(recipe, "build-ids")
     item_tokenizer, section = None, recipe.item_tokenizer
-    if section.index is not None:
+    if recipe.start_from is not None:
+        catalog, item_tokenizer = grown_catalog(recipe.start_from, items)
+    elif section.index is not None:
         catalog = Catalog.from_index(section.index, items, collisions=section.index_collisions)
     else:
         vectors = content_vectors(recipe, items)
