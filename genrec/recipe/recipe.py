@@ -1,0 +1,140 @@
+"""`Recipe`: the typed whole of a recipe file, one section per stage.
+
+Does not know what a stage does with its section.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from genrec.artifacts import data_folder
+from genrec.config import apply_overrides, build, read_yaml, to_mapping, write_yaml
+from genrec.errors import ConfigError
+from genrec.recipe.sections import (
+    DataSection,
+    DecodeSection,
+    EmbeddingsSection,
+    EvaluateSection,
+    ItemTokenizerSection,
+)
+from genrec.recipe.training_sections import AlignSection, ModelSection
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A recipe file.
+
+    Attributes:
+        name: Short name, used in reports.
+        seed: Seed of everything.
+        output_dir: Where every stage writes.
+        start_from: A bundle to go on from: its model, vocabulary and Semantic IDs are taken up, items it does
+            not know get free IDs; null = start anew.
+    """
+
+    name: str
+    seed: int = 0
+    output_dir: Path = Path("outputs")
+    start_from: Path | None = None
+    data: DataSection = field(default_factory=DataSection)
+    embeddings: EmbeddingsSection = field(default_factory=EmbeddingsSection)
+    item_tokenizer: ItemTokenizerSection = field(default_factory=ItemTokenizerSection)
+    model: ModelSection = field(default_factory=ModelSection)
+    align: AlignSection = field(default_factory=AlignSection)
+    decode: DecodeSection = field(default_factory=DecodeSection)
+    evaluate: EvaluateSection = field(default_factory=EvaluateSection)
+
+    def __post_init__(self) -> None:
+        """Checks what one section alone cannot know; every problem is named at once."""
+        data, embeddings, problems = self.data, self.embeddings, []
+        if data.source == "files" and (data.items is None or data.interactions is None):
+            problems.append("data.source is 'files', so data.items and data.interactions must be given")
+        if embeddings.encoder == "files" and (embeddings.vectors is None or embeddings.vector_ids is None):
+            problems.append(
+                "embeddings.encoder is 'files', so embeddings.vectors and .vector_ids must be given"
+            )
+        if self.start_from is not None and self.start_from.absolute().is_relative_to(
+            self.output_dir.absolute()
+        ):
+            problems.append(
+                f"start_from={self.start_from} lies in output_dir={self.output_dir}, which would be "
+                "written over; give another output_dir"
+            )
+        if self.model.hidden_size % self.model.num_heads:
+            problems.append("model.hidden_size must be a multiple of model.num_heads")
+        positive = {
+            "align.batch_size": self.align.batch_size,
+            "align.max_history": self.align.max_history,
+            "align.evaluate_every": self.align.evaluate_every,
+            "decode.num_beams": self.decode.num_beams,
+            "decode.batch_size": self.decode.batch_size,
+        }
+        problems += [
+            f"{name} must be at least 1, not {value}" for name, value in positive.items() if value < 1
+        ]
+        if not self.evaluate.ks or min(self.evaluate.ks) < 1 or 10 not in self.evaluate.ks:
+            problems.append("evaluate.ks must hold positive cut-offs, 10 among them")
+        if problems:
+            raise ConfigError(
+                f"the recipe {self.name!r} does not hold together",
+                received="\n  ".join(problems),
+                remedy="mend the recipe file, or add overrides such as data.items=PATH",
+            )
+
+    @classmethod
+    def load(cls, recipe: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+        """Reads a recipe by the name of a shipped one, its folder or its file, and applies dotted overrides.
+
+        Raises:
+            ConfigError: Unknown recipe, unknown keys or wrong values, all of them at once.
+        """
+        path = recipe_path(recipe)
+        mapping = apply_overrides(read_yaml(path), list(overrides))
+        return build(cls, mapping, source=str(path))
+
+    def scaled(self, **sections: Any) -> Recipe:
+        """A copy with some fields replaced, for experiments in Python."""
+        return replace(self, **sections)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Plain values, as the resolved file holds them."""
+        mapping: dict[str, Any] = to_mapping(self)
+        return mapping
+
+    def write(self, path: Path) -> None:
+        """Writes the resolved recipe."""
+        write_yaml(
+            path, self.to_mapping(), header="The resolved recipe of this output: every value as it was used."
+        )
+
+
+def recipe_path(recipe: str | Path) -> Path:
+    """File of a recipe given by shipped name, folder or file.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    path = Path(recipe)
+    if path.is_dir():
+        path = path / "recipe.yaml"
+    if path.is_file():
+        return path
+    shipped = shipped_recipes()
+    if str(recipe) in shipped:
+        return shipped[str(recipe)]
+    near = difflib.get_close_matches(str(recipe), shipped, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    raise ConfigError(
+        "there is no such recipe",
+        received=str(recipe),
+        remedy=f"{hint}give a file, a folder with a recipe.yaml, or one of: {', '.join(shipped)}",
+    )
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """Names and files of the recipes that come with genrec."""
+    return {path.parent.name: path for path in sorted(data_folder("recipes").glob("*/recipe.yaml"))}
