@@ -5,13 +5,17 @@ Does not know a prompt's wording, nor how results are judged.
 
 from genrec.decoding.beam_search import BeamSearchResult, ConstrainedBeamSearch
 from genrec.decoding.normalization import NORMALIZATIONS, Normalization, candidate_log_probs
+from genrec.decoding.output_head import Head, LogitsHead, OutputHead
 from genrec.decoding.trie_tables import TrieTables
 
 __all__ = [
     "NORMALIZATIONS",
     "BeamSearchResult",
     "ConstrainedBeamSearch",
+    "Head",
+    "LogitsHead",
     "Normalization",
+    "OutputHead",
     "TrieTables",
     "candidate_log_probs",
 ]

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from genrec.catalog import Catalog
+from genrec.decoding import OutputHead
 from genrec.pipeline.alignment import language_model
 from genrec.pipeline.inputs import Inputs, load_inputs
 from genrec.pipeline.semantic_ids import has_ids, load_catalog
@@ -130,7 +131,7 @@ def _seconds_per_step(
     rng = np.random.default_rng(0)
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.0)
     collate = PackingCollator(builder.pad_token_id)
-    head, took = model.get_output_embeddings(), []
+    head, took = OutputHead.of(model), []
     for _ in range(1 + TIMED_STEPS):
         chosen = rng.integers(len(task), size=min(recipe.align.batch_size, len(task)))
         rows = [task.row(int(i), rng, builder) for i in chosen]
@@ -138,7 +139,7 @@ def _seconds_per_step(
         labels = batch.pop("labels")
         began = time.perf_counter()
         out = model(**batch, output_hidden_states=True, use_cache=False, logits_to_keep=1)
-        loss(out.hidden_states[-1], head.weight, head.bias, batch["input_ids"], labels).backward()
+        loss(out.hidden_states[-1], head, batch["input_ids"], labels).backward()
         optimizer.step()
         optimizer.zero_grad()
         took.append(time.perf_counter() - began)

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from genrec.catalog import CatalogTrie
-from genrec.decoding import Normalization, TrieTables, candidate_log_probs
+from genrec.decoding import Head, Normalization, TrieTables, candidate_log_probs
 from genrec.errors import TrainingError
 from genrec.tasks import IGNORED_LABEL
 from genrec.vocabulary import SemanticIdVocabulary
@@ -61,15 +61,13 @@ class SemanticIdLoss:
             node = torch.where(here, self.tables.child_of(position, parent, code), node)
         return level, code, parent
 
-    def __call__(
-        self, hidden: Tensor, head_weight: Tensor, head_bias: Tensor | None, input_ids: Tensor, labels: Tensor
-    ) -> Tensor:
+    def __call__(self, hidden: Tensor, head: Head, input_ids: Tensor, labels: Tensor) -> Tensor:
         """Sum over the labelled tokens, in nats.
 
         Args:
-            hidden: float `[batch, tokens, width]`, the head's input; position t predicts token t + 1.
-            head_weight: `[vocabulary, width]`.
-            head_bias: `[vocabulary]` or None.
+            hidden: float `[batch, tokens, width]`, the head's input; position t predicts token t + 1. For a
+                `LogitsHead` the logits, `[batch, tokens, vocabulary]`.
+            head: The model's output head.
             input_ids: int64 `[batch, tokens]`.
             labels: int64 `[batch, tokens]`, -100 where nothing is to be learned.
 
@@ -85,27 +83,22 @@ class SemanticIdLoss:
         if self.normalize != "full":
             for position in range(self.tables.length):
                 here = wanted & (level == position)
-                total = total + self._position(
-                    position, states[here], head_weight, head_bias, code[here], parent[here]
-                )
-        if bool(plain.any()):
-            logits = functional.linear(states[plain], head_weight, head_bias).float()
-            total = total + functional.cross_entropy(logits, labels[:, 1:][plain], reduction="sum")
+                total = total + self._position(position, states[here], head, code[here], parent[here])
+        if self.normalize == "full" or bool(plain.any()):
+            total = total + head.cross_entropy(states[plain], labels[:, 1:][plain])
         return total
 
     def _position(
         self,
         position: int,
         states: Tensor,  # [n, width]
-        head_weight: Tensor,
-        head_bias: Tensor | None,
+        head: Head,
         code: Tensor,  # [n]
         parent: Tensor,  # [n]
     ) -> Tensor:
         tables = self.tables
         ids = tables.level_ids[position]
-        bias = None if head_bias is None else head_bias[ids]
-        logits = functional.linear(states, head_weight[ids], bias)  # [n, codes of the position]
+        logits = head.rows(states, ids)  # [n, codes of the position]
         if self.normalize == "level":
             return functional.cross_entropy(logits.float(), code, reduction="sum")
         target = tables.child_of(position, parent, code)

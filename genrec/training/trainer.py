@@ -25,7 +25,7 @@ from transformers import (
 from transformers.trainer_utils import TrainOutput
 from trl import SFTTrainer
 
-from genrec.decoding import Normalization
+from genrec.decoding import Normalization, OutputHead
 from genrec.errors import TrainingError
 from genrec.tasks import PromptBuilder, TaskMixture, TokenRows
 from genrec.training.averaging import WeightAveraging
@@ -147,9 +147,8 @@ class AlignmentTrainer(SFTTrainer):
             use_cache=False,
             logits_to_keep=1,
         )
-        head = self.accelerator.unwrap_model(model).get_output_embeddings()
-        bias = getattr(head, "bias", None)
-        total = self.semantic_id_loss(out.hidden_states[-1], head.weight, bias, inputs["input_ids"], labels)
+        head = OutputHead.of(self.accelerator.unwrap_model(model))
+        total = self.semantic_id_loss(out.hidden_states[-1], head, inputs["input_ids"], labels)
         if num_items_in_batch is None:
             loss = total / (labels[:, 1:] != -100).sum().clamp(min=1)
         else:

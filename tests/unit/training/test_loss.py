@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from genrec.decoding import NORMALIZATIONS, ConstrainedBeamSearch
+from genrec.decoding import NORMALIZATIONS, ConstrainedBeamSearch, OutputHead
 from genrec.errors import TrainingError
 from genrec.tasks import PromptBuilder
 from genrec.training import PackingCollator, SemanticIdLoss
@@ -17,8 +17,7 @@ from genrec.training import PackingCollator, SemanticIdLoss
 
 def loss_of(tiny: Any, loss: SemanticIdLoss, ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     hidden = tiny.model(input_ids=ids, output_hidden_states=True).hidden_states[-1]
-    head = tiny.model.get_output_embeddings()
-    return loss(hidden, head.weight, head.bias, ids, labels)
+    return loss(hidden, OutputHead.of(tiny.model), ids, labels)
 
 
 @pytest.mark.parametrize("normalize", NORMALIZATIONS)
@@ -62,8 +61,7 @@ def test_packed_rows_have_the_loss_and_gradient_of_rows_alone(tiny: Any, normali
         output_hidden_states=True,
         use_cache=False,  # with a cache transformers does not look for packed rows
     ).hidden_states[-1]
-    head = tiny.model.get_output_embeddings()
-    packed = loss(hidden, head.weight, head.bias, batch["input_ids"], batch["labels"])
+    packed = loss(hidden, OutputHead.of(tiny.model), batch["input_ids"], batch["labels"])
     packed.backward()
     assert packed.item() == pytest.approx(alone.item(), rel=1e-5)
     torch.testing.assert_close(tiny.model.get_input_embeddings().weight.grad, gradient, atol=1e-3, rtol=1e-3)

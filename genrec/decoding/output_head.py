@@ -1,0 +1,176 @@
+"""A model's output head, as the training loss and the search use it: states in, logits of chosen tokens out.
+
+Does not know what states or tokens mean. Where new rows are trained beside a frozen matrix (peft's trainable
+tokens) they are put in place of the old ones without copying the matrix.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+from transformers import PreTrainedConfig
+
+from genrec.decoding.chunked_cross_entropy import CHUNK_ELEMENTS, LinearHead, chunked_cross_entropy
+from genrec.errors import DecodingError
+
+
+class Head(Protocol):
+    """What the loss and the search ask of a head."""
+
+    def rows(self, states: Tensor, token_ids: Tensor) -> Tensor:
+        """Logits `[n, m]` of the tokens `token_ids [m]`."""
+        ...
+
+    def full(self, states: Tensor) -> Tensor:
+        """Logits `[n, vocabulary]`."""
+        ...
+
+    def cross_entropy(self, states: Tensor, targets: Tensor) -> Tensor:
+        """Summed cross-entropy of `targets [n]` over the whole vocabulary, float32."""
+        ...
+
+
+class OutputHead:
+    """The head of a language model: weight, bias, scale, cap and the new rows trained beside the weight.
+
+    Args:
+        head: The numbers.
+    """
+
+    def __init__(self, head: LinearHead) -> None:
+        self.head = head
+
+    @classmethod
+    def of(cls, model: Any) -> OutputHead:
+        """The head of a model of transformers, or of one wrapped by peft (not by DDP and its like).
+
+        Raises:
+            DecodingError: The model has no head, or one whose weight cannot be read (an adapter on it,
+                quantised).
+        """
+        module = model.get_output_embeddings()
+        config: PreTrainedConfig = model.config.get_text_config()
+        rows, row_ids = None, None
+        if module is not None and not isinstance(module, nn.Linear):
+            module, rows, row_ids = _unwrapped(module)
+        if not isinstance(module, nn.Linear) or not module.weight.is_floating_point():
+            raise DecodingError(
+                "the model's output head cannot be read",
+                received=f"{type(model).__name__} with a head of type {type(module).__name__}",
+                remedy="use a causal language model whose head is a linear layer, neither quantised nor with "
+                "a LoRA on it",
+            )
+        return cls(
+            LinearHead(
+                module.weight,
+                module.bias,
+                rows,
+                row_ids,
+                state_scale=config.d_model**-0.5 if getattr(config, "scale_decoder_outputs", False) else 1.0,
+                logit_scale=_logit_scale(config),
+                softcap=getattr(config, "final_logit_softcapping", None),
+            )
+        )
+
+    def rows(self, states: Tensor, token_ids: Tensor) -> Tensor:
+        """Logits of a few tokens; only their rows are read.
+
+        Args:
+            states: float `[n, width]`, the head's input.
+            token_ids: int64 `[m]`.
+
+        Returns:
+            `[n, m]`, in the states' dtype.
+        """
+        head = self.head
+        weight = head.weight[token_ids]  # [m, width]
+        if head.rows is not None and head.row_ids is not None:
+            place = torch.searchsorted(head.row_ids, token_ids).clamp(max=len(head.row_ids) - 1)
+            own = head.rows[place].to(weight.dtype)
+            weight = torch.where((head.row_ids[place] == token_ids).unsqueeze(1), own, weight)
+        bias = None if head.bias is None else head.bias[token_ids]
+        return head.finish(functional.linear(states * head.state_scale, weight, bias))
+
+    def full(self, states: Tensor) -> Tensor:
+        """Logits of all tokens, `[n, vocabulary]`, of states `[n, width]`."""
+        return self.head.finish(self.head.linear(states))
+
+    def cross_entropy(self, states: Tensor, targets: Tensor) -> Tensor:
+        """Summed cross-entropy over the whole vocabulary, a chunk of tokens at a time.
+
+        Args:
+            states: float `[n, width]`.
+            targets: int64 `[n]`.
+        """
+        return chunked_cross_entropy(self.head, states, targets)
+
+
+class LogitsHead:
+    """The same answers where logits are there already: `states` are logits `[n, vocabulary]`.
+
+    For models whose head cannot be read outside their forward (ZeRO-3, FSDP2).
+    """
+
+    def rows(self, states: Tensor, token_ids: Tensor) -> Tensor:
+        """The columns of a few tokens, `[n, m]`."""
+        return states.index_select(1, token_ids)
+
+    def full(self, states: Tensor) -> Tensor:
+        """The logits as they are."""
+        return states
+
+    def cross_entropy(self, states: Tensor, targets: Tensor) -> Tensor:
+        """Summed cross-entropy; the float32 copy is made a chunk at a time, in backward anew."""
+        size = max(1, CHUNK_ELEMENTS // states.shape[1])
+        total = states.new_zeros((), dtype=torch.float32)
+        for logits, wanted in zip(states.split(size), targets.split(size), strict=True):
+            total = total + checkpoint(_summed, logits, wanted, use_reentrant=False)
+        return total
+
+
+def _summed(logits: Tensor, targets: Tensor) -> Tensor:
+    return functional.cross_entropy(logits.float(), targets, reduction="sum")
+
+
+def _logit_scale(config: PreTrainedConfig) -> float:
+    """Factor on the logits: Cohere's, Falcon-H1's, or Granite's divisor (HyperCLOVA X multiplies by it)."""
+    divisor = getattr(config, "logits_scaling", None)
+    if divisor is not None:
+        return float(divisor) if config.model_type == "hyperclovax" else 1.0 / float(divisor)
+    for name in ("logit_scale", "lm_head_multiplier", "output_multiplier"):
+        factor = getattr(config, name, None)
+        if factor is not None:
+            return float(factor)
+    return 1.0
+
+
+def _unwrapped(module: nn.Module) -> tuple[nn.Module, Tensor | None, Tensor | None]:
+    """A wrapped head's linear layer, the rows trained beside it and their sorted ids."""
+    from peft.utils import ModulesToSaveWrapper, TrainableTokensWrapper
+
+    if isinstance(module, ModulesToSaveWrapper):
+        active = module.active_adapters
+        return (module.modules_to_save[active[0]] if active else module.original_module), None, None
+    if not isinstance(module, TrainableTokensWrapper):
+        return module, None, None
+    layer = module.token_adapter
+    base = layer.get_base_layer()
+    names = [] if layer.merged or layer.disable_adapters else layer.active_adapters
+    names = [name for name in names if name in layer.trainable_tokens_delta]
+    if len(names) > 1:
+        raise DecodingError(
+            "two adapters with rows of their own are active at once",
+            received=", ".join(names),
+            remedy="activate one of them with model.set_adapter(name)",
+        )
+    if not names:
+        return base, None, None
+    rows = layer.trainable_tokens_delta[names[0]]
+    ids = torch.as_tensor(layer.token_indices[names[0]], device=rows.device)
+    order = ids.argsort()
+    sorted_already = bool((ids[:-1] <= ids[1:]).all())
+    return base, (rows if sorted_already else rows[order]), ids[order]
