@@ -10,6 +10,7 @@ from genrec.training.loss import SemanticIdLoss
 from genrec.training.loss_curve import LossCurve
 from genrec.training.packing import PackingCollator
 from genrec.training.processes import on_cpu, process_state
+from genrec.training.text_pretraining import pretrain_on_texts
 from genrec.training.trainer import AlignmentTrainer
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     "WeightAveraging",
     "newest_complete_checkpoint",
     "on_cpu",
+    "pretrain_on_texts",
     "process_state",
 ]
