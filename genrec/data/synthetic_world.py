@@ -15,6 +15,7 @@ from genrec.data.interactions import InteractionLog
 from genrec.data.items import ItemTable
 from genrec.data.synthetic_catalog import make_catalog
 from genrec.data.synthetic_process import SyntheticProcess
+from genrec.data.synthetic_reviews import make_reviews
 from genrec.errors import ConfigError, DataError
 
 MIN_ITEMS, MAX_ITEMS, MAX_USERS = 50, 100_000, 10_000_000
@@ -35,7 +36,8 @@ class SyntheticWorld:
 
     Attributes:
         items: `item_id`, `title`, `brand`, `categories` (three levels), `description`, `price` (dollars).
-        interactions: `user_id`, `item_id`, `timestamp` (Unix seconds, rising within a user).
+        interactions: `user_id`, `item_id`, `timestamp` (Unix seconds, rising within a user); unless left out,
+            `rating` (1 to 5 stars) and the texts `summary`, `review` and `explanation`.
         tastes: int64[users], each user's hidden taste, in the order of `interactions.user_ids`; the oracle
             does not see it.
         process: The numbers behind the world.
@@ -58,13 +60,17 @@ class SyntheticWorld:
         self._number_of = dict(zip(items.item_ids, item_numbers.tolist(), strict=True))
 
     @classmethod
-    def generate(cls, *, seed: int = 0, num_items: int = 1000, num_users: int = 3000) -> SyntheticWorld:
+    def generate(
+        cls, *, seed: int = 0, num_items: int = 1000, num_users: int = 3000, reviews: bool = True
+    ) -> SyntheticWorld:
         """Draws a world; the same arguments give the same world, byte for byte.
 
         Args:
             seed: Not negative.
             num_items: 50 to 100,000. Small worlds have fewer departments, large ones more brands.
             num_users: 1 to 10,000,000; every user has 5 interactions or more.
+            reviews: Whether interactions have ratings and texts, about 150 bytes each; nothing else depends
+                on it.
 
         Raises:
             ConfigError: A number is out of range.
@@ -87,6 +93,11 @@ class SyntheticWorld:
             for item, number in zip(ids, numbers.tolist(), strict=True)
         )
         table = _log_table(lengths, np.argsort(numbers)[drawn], ids, rng)
+        if reviews:  # drawn by lots of their own, so that items and purchases are the same without them
+            lots = np.random.default_rng([seed, num_items, 1])
+            users = np.repeat(np.arange(num_users), lengths)
+            for name, column in make_reviews(catalog, drawn, users, tastes, lots).items():
+                table = table.append_column(name, column)
         log = InteractionLog.from_table(table, time="absolute", items=items)
         return cls(items, log, tastes, process, numbers)
 
