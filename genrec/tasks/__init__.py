@@ -5,6 +5,34 @@ Does not know optimisers, models or searches.
 
 from genrec.tasks.mixture import Task, TaskMixture, TokenRows
 from genrec.tasks.prompts import IGNORED_LABEL, PromptBuilder
-from genrec.tasks.seqrec import SeqRec
+from genrec.tasks.segments import Codes, ColumnTexts, Segment, Trusted, Turn, Untrusted
+from genrec.tasks.seqrec import PromptedSeqRec, SeqRec
+from genrec.tasks.sequences import Draw, Sequences, Targets
+from genrec.tasks.templates import Template, TemplateForm, load_templates
+from genrec.tasks.text_columns import TextColumn
+from genrec.tasks.text_sources import PreferenceSource, QuerySource
 
-__all__ = ["IGNORED_LABEL", "PromptBuilder", "SeqRec", "Task", "TaskMixture", "TokenRows"]
+__all__ = [
+    "IGNORED_LABEL",
+    "Codes",
+    "ColumnTexts",
+    "Draw",
+    "PreferenceSource",
+    "PromptBuilder",
+    "PromptedSeqRec",
+    "QuerySource",
+    "Segment",
+    "SeqRec",
+    "Sequences",
+    "Targets",
+    "Task",
+    "TaskMixture",
+    "Template",
+    "TemplateForm",
+    "TextColumn",
+    "TokenRows",
+    "Trusted",
+    "Turn",
+    "Untrusted",
+    "load_templates",
+]

@@ -8,11 +8,16 @@ template string.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from genrec.errors import PromptError
+from genrec.tasks.segment_encoder import SegmentEncoder
+from genrec.tasks.segments import Codes, Segment, Trusted, Turn
+from genrec.tasks.shortening import Piece, shorten
+from genrec.tasks.templates import Template
 from genrec.vocabulary import SemanticIdVocabulary
 
 if TYPE_CHECKING:
@@ -22,20 +27,35 @@ IGNORED_LABEL = -100
 
 
 class PromptBuilder:
-    """Turns histories of codes into token ids.
+    """Turns histories of codes, and segments of any kind, into token ids.
 
     Args:
         vocabulary: Codes to token ids.
-        bos_token_id: Token every prompt starts with.
+        bos_token_id: Token every prompt starts with, where no chat template says otherwise.
         pad_token_id: Token that fills shorter prompts of a batch.
         max_history: Items kept of a history; what came before is cut at the oldest end.
+        text_tokenizer: Encodes text; None where there are Semantic IDs alone.
+        template: Wording that `history` asks for the next item in, with the slot `{history}`; None = the
+            packed form, which is the start token and the history's IDs.
+        held_out: Rows of tasks take the wording that training never sees, to evaluate with.
+        max_length: Most tokens of a row, answer included; what is longer is shortened as
+            `genrec.tasks.shortening` says.
 
     Raises:
         PromptError: `max_history` below 1.
     """
 
     def __init__(
-        self, vocabulary: SemanticIdVocabulary, *, bos_token_id: int, pad_token_id: int, max_history: int = 20
+        self,
+        vocabulary: SemanticIdVocabulary,
+        *,
+        bos_token_id: int,
+        pad_token_id: int,
+        max_history: int = 20,
+        text_tokenizer: PreTrainedTokenizerBase | None = None,
+        template: Template | None = None,
+        held_out: bool = False,
+        max_length: int | None = None,
     ) -> None:
         if max_history < 1:
             raise PromptError(
@@ -47,6 +67,10 @@ class PromptBuilder:
         self.bos_token_id = bos_token_id
         self.pad_token_id = pad_token_id
         self.max_history = max_history
+        self.text_tokenizer = text_tokenizer
+        self.template = template
+        self.held_out = held_out
+        self.max_length = max_length
 
     @classmethod
     def for_tokenizer(
@@ -55,6 +79,9 @@ class PromptBuilder:
         vocabulary: SemanticIdVocabulary,
         *,
         max_history: int = 20,
+        template: Template | None = None,
+        held_out: bool = False,
+        max_length: int | None = None,
     ) -> PromptBuilder:
         """The builder of a text tokenizer; prompts start with its start token, else with its end token.
 
@@ -69,23 +96,37 @@ class PromptBuilder:
                 received=f"bos {bos}, eos {eos}, pad {pad}",
                 remedy="set text_tokenizer.pad_token and text_tokenizer.bos_token",
             )
-        return cls(vocabulary, bos_token_id=start, pad_token_id=pad, max_history=max_history)
+        return cls(
+            vocabulary,
+            bos_token_id=start,
+            pad_token_id=pad,
+            max_history=max_history,
+            text_tokenizer=text_tokenizer,
+            template=template,
+            held_out=held_out,
+            max_length=max_length,
+        )
 
     def history(self, codes: np.ndarray) -> np.ndarray:
-        """Prompt of a history: start token, then the newest `max_history` items' tokens.
+        """Prompt of a history, in which the newest `max_history` items count.
 
         Args:
-            codes: int `[items, L]`, oldest first; no item at all is a prompt of the start token alone.
+            codes: int `[items, L]`, oldest first; in the packed form no item at all is a prompt of the start
+                token alone.
 
         Returns:
-            int64 `[1 + min(items, max_history) * L]`.
+            int64 `[tokens]`; in the packed form `[1 + min(items, max_history) * L]`.
         """
-        return self._ids(codes[-self.max_history :])
+        if self.template is None:
+            return self._packed(codes[-self.max_history :])
+        slots = {"history": Codes(codes[-self.max_history :])}
+        reserved = self.vocabulary.spec.length + len(self.end_ids)
+        return self.prompt([Turn("user", self.template.fill_prompt(slots))], reserve=reserved)
 
     def next_items(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Training row of a run of items, in which every item after the first is a target.
+        """Packed training row of a run of items, in which every item after the first is a target.
 
-        Each target stands behind exactly the prompt that `history` builds of the items before it.
+        Each target stands behind exactly the packed prompt that `history` builds of the items before it.
 
         Args:
             codes: int `[items, L]`, oldest first, at most `max_history + 1` items.
@@ -102,7 +143,7 @@ class PromptBuilder:
                 received=f"{len(codes)} items for max_history={self.max_history}",
                 remedy="cut the row to max_history + 1 items",
             )
-        ids = self._ids(codes)
+        ids = self._packed(codes)
         labels = ids.copy()
         labels[: 1 + self.vocabulary.spec.length] = IGNORED_LABEL
         return ids, labels
@@ -118,7 +159,89 @@ class PromptBuilder:
             mask[row, longest - len(prompt) :] = 1
         return ids, mask
 
-    def _ids(self, codes: np.ndarray) -> np.ndarray:
+    def sample(self, prompt: Sequence[Segment], answer: Sequence[Segment]) -> tuple[np.ndarray, np.ndarray]:
+        """Training row of one question and its answer; see `conversation`."""
+        return self.conversation([Turn("user", prompt)], answer)
+
+    def conversation(self, turns: Sequence[Turn], answer: Sequence[Segment]) -> tuple[np.ndarray, np.ndarray]:
+        """Training row of a conversation and the assistant's answer to it.
+
+        Args:
+            turns: What was said before.
+            answer: What the model is to say; the end of the turn is put behind it.
+
+        Returns:
+            Token ids and labels, int64 `[tokens]`; labels are -100 up to the answer.
+
+        Raises:
+            PromptError: An answer without a token, or a row that cannot be made as short as `max_length`.
+        """
+        said = np.concatenate([*(piece.ids for piece in self._encoder.pieces(answer)), self.end_ids])
+        if len(said) == len(self.end_ids):
+            raise PromptError(
+                "an answer has no token", received=repr(answer), remedy="leave out rows without an answer"
+            )
+        prompt = self.prompt(turns, reserve=len(said))
+        ids = np.concatenate([prompt, said], dtype=np.int64)
+        labels = ids.copy()
+        labels[: len(prompt)] = IGNORED_LABEL
+        return ids, labels
+
+    def prompt(self, turns: Sequence[Turn], *, reserve: int = 0) -> np.ndarray:
+        """What stands before the assistant's answer, int64 `[tokens]`.
+
+        Args:
+            turns: What was said before.
+            reserve: Tokens of `max_length` that are kept free for the answer.
+
+        Raises:
+            PromptError: It cannot be made as short as `max_length`.
+        """
+        frame = self._encoder.frame(tuple(turn.role for turn in turns))
+        segments: list[Segment] = []
+        for before, turn in zip(frame, turns, strict=False):  # the rest of the frame follows the last turn
+            segments += [Trusted(before), *turn.segments]
+        pieces = self._encoder.pieces([*segments, Trusted(frame[len(turns)])])
+        if not self._encoder.has_chat_template:
+            pieces.insert(0, Piece(np.array([self.bos_token_id])))
+        if self.max_length is not None:
+            shorten(pieces, self.max_length - reserve)
+        return np.concatenate([piece.ids for piece in pieces], dtype=np.int64)
+
+    def text(self, segments: Sequence[Segment]) -> tuple[np.ndarray, np.ndarray]:
+        """Training row of plain text, learned whole: start token, text, end token; no chat template.
+
+        Returns:
+            Token ids and labels, int64 `[tokens]`; only the start token has no label.
+
+        Raises:
+            PromptError: The text cannot be made as short as `max_length`.
+        """
+        pieces = self._encoder.pieces(segments)
+        if self.max_length is not None:
+            shorten(pieces, self.max_length - 2)
+        end = [self._encoder.eos]
+        ids = np.concatenate([[self.bos_token_id], *(piece.ids for piece in pieces), end], dtype=np.int64)
+        labels = ids.copy()
+        labels[0] = IGNORED_LABEL
+        return ids, labels
+
+    @cached_property
+    def end_ids(self) -> np.ndarray:
+        """What ends every answer: the chat template's end of a turn, else the end token; int64."""
+        return self._encoder.end_ids
+
+    def _packed(self, codes: np.ndarray) -> np.ndarray:
         return np.concatenate([[self.bos_token_id], self.vocabulary.encode(codes).reshape(-1)]).astype(
             np.int64
         )
+
+    @cached_property
+    def _encoder(self) -> SegmentEncoder:
+        if self.text_tokenizer is None:
+            raise PromptError(
+                "this prompt builder has no text tokenizer, and text needs one",
+                received="text_tokenizer=None",
+                remedy="make it with PromptBuilder.for_tokenizer(text_tokenizer, vocabulary)",
+            )
+        return SegmentEncoder(self.text_tokenizer, self.vocabulary)

@@ -1,10 +1,13 @@
-"""`seqrec`: past items' Semantic IDs in, the next item's Semantic ID out, packed one pass per user.
+"""`seqrec`: past items' Semantic IDs in, the next item's Semantic ID out.
 
 Does not know token ids or models. LC-Rec (arXiv 2311.09049, section 3.2) makes a sample of every prefix; in
-the packed form a causal model learns all prefixes of a user in one pass, at the cost of the longest one.
+the packed form a causal model learns all prefixes of a user in one pass, at the cost of the longest one. In
+the prompted form a row is one prefix, another one each epoch, in one of the templates.
 """
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 import numpy as np
 
@@ -12,10 +15,13 @@ from genrec.catalog import Catalog
 from genrec.data import InteractionLog
 from genrec.errors import DataError
 from genrec.tasks.prompts import PromptBuilder
+from genrec.tasks.segments import Codes
+from genrec.tasks.sequences import Sequences, Targets
+from genrec.tasks.templates import load_templates
 
 
 class SeqRec:
-    """One row per user with two or more interactions.
+    """One packed row per user with two or more interactions.
 
     A user with more than `max_history + 1` interactions gives another random window of that length each
     epoch, so that all of a long history is learned in time.
@@ -46,11 +52,17 @@ class SeqRec:
             )
 
     @classmethod
-    def from_log(cls, catalog: Catalog, log: InteractionLog, *, max_history: int = 20) -> SeqRec:
-        """Rows of a training log; every item of the log must be in the catalog."""
-        histories = log.histories()
-        of_item = np.asarray(catalog.rows(histories.item_ids), dtype=np.int32)
-        return cls(catalog.codes, of_item[histories.items], histories.offsets, max_history=max_history)
+    def from_log(
+        cls,
+        catalog: Catalog,
+        log: InteractionLog,
+        *,
+        max_history: int = 20,
+        held_out: Collection[str] = (),
+    ) -> SeqRec:
+        """Rows of a training log; every item of the log, but for those held out, must be in the catalog."""
+        sequences = Sequences.from_log(catalog, log, held_out)
+        return cls(catalog.codes, sequences.rows, sequences.offsets, max_history=max_history)
 
     def __len__(self) -> int:
         """Number of rows an epoch."""
@@ -73,3 +85,38 @@ class SeqRec:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Token ids and labels of row `index`; `rng` decides the window of a long history."""
         return builder.next_items(self.codes[self.window(index, rng)])
+
+
+class PromptedSeqRec:
+    """One templated row per user with two or more interactions: a random prefix and the item after it.
+
+    Args:
+        codes: int32 `[catalog, L]`, Semantic ID of each catalog row.
+        sequences: The users' interactions.
+        max_history: Longest history a target is predicted from.
+    """
+
+    name = "seqrec"
+
+    def __init__(self, codes: np.ndarray, sequences: Sequences, *, max_history: int = 20) -> None:
+        self.codes = codes
+        self.targets = Targets(sequences, max_history=max_history)
+        self.form = load_templates("seqrec")["next_item"]
+
+    def __len__(self) -> int:
+        """Number of rows an epoch."""
+        return len(self.targets)
+
+    @property
+    def num_targets(self) -> int:
+        """Items predicted in one epoch."""
+        return len(self)
+
+    def row(
+        self, index: int, rng: np.random.Generator, builder: PromptBuilder
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Token ids and labels of row `index`; `rng` decides prefix and template."""
+        drawn = self.targets.draw(index, rng)
+        template = self.form.draw(rng, held_out=builder.held_out)
+        history, item = Codes(self.codes[drawn.history]), Codes(self.codes[drawn.target : drawn.target + 1])
+        return builder.sample(*template.fill({"history": history, "item": item}))

@@ -5,5 +5,6 @@ Does not know which item has which code: a vocabulary speaks tokens, a catalog s
 
 from genrec.vocabulary.from_scratch import build_small_model, train_text_tokenizer
 from genrec.vocabulary.semantic_id_vocabulary import SemanticIdVocabulary
+from genrec.vocabulary.untrusted_text import UntrustedTextEncoder
 
-__all__ = ["SemanticIdVocabulary", "build_small_model", "train_text_tokenizer"]
+__all__ = ["SemanticIdVocabulary", "UntrustedTextEncoder", "build_small_model", "train_text_tokenizer"]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from genrec.artifacts import atomic_write_text
 from genrec.config import fingerprint
 from genrec.errors import GenRecError, VocabularyError
 from genrec.semantic_ids import SemanticIdSpec
+from genrec.vocabulary.untrusted_text import UntrustedTextEncoder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -172,26 +172,14 @@ class SemanticIdVocabulary:
         return codes
 
     def encode_text(self, text_tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-        """Token ids of untrusted text, of which none is reserved, whatever the text spells.
+        """Token ids of untrusted text, of which none is reserved, special or added, whatever the text spells.
+
+        Who encodes many texts keeps an `UntrustedTextEncoder`.
 
         Raises:
             VocabularyError: The text tokenizer turned text into a reserved token all the same.
         """
-        ids: list[int] = text_tokenizer(text, add_special_tokens=False, split_special_tokens=True)[
-            "input_ids"
-        ]
-        smuggled = [i for i in ids if i in self._reserved or i in text_tokenizer.all_special_ids]
-        if smuggled:
-            raise VocabularyError(
-                "the text tokenizer turned plain text into a reserved token",
-                received=f"token {text_tokenizer.convert_ids_to_tokens(smuggled[0])!r} from {text[:60]!r}",
-                remedy="use a fast text tokenizer whose reserved tokens are flagged special",
-            )
-        return ids
-
-    @cached_property
-    def _reserved(self) -> frozenset[int]:
-        return frozenset(self.reserved_ids.tolist())
+        return UntrustedTextEncoder(text_tokenizer, self.reserved_ids.tolist()).encode(text)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain facts: sizes, token ids."""

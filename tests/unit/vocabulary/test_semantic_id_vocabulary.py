@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -68,9 +69,11 @@ def test_no_text_ever_yields_a_reserved_token(text: str) -> None:
 def test_a_text_tokenizer_that_smuggles_is_caught() -> None:
     class Careless:
         all_special_ids: tuple[int, ...] = ()
+        unk_token_id = None
+        added_tokens_decoder: ClassVar[dict[int, object]] = {}
 
-        def __call__(self, text: str, **_: object) -> dict[str, list[int]]:
-            return {"input_ids": [int(VOCABULARY.token_ids[0][1])]}
+        def __call__(self, texts: list[str], **_: object) -> dict[str, list[list[int]]]:
+            return {"input_ids": [[int(VOCABULARY.token_ids[0][1])] for _ in texts]}
 
         def convert_ids_to_tokens(self, token_id: int) -> str:
             return TEXT_TOKENIZER.convert_ids_to_tokens(token_id)
