@@ -1,4 +1,4 @@
-"""The `Ranker` protocol: what baselines, the generator and the evaluator agree on.
+"""The protocols `Ranker` and `QueryRanker`: what baselines, the generator and the evaluators agree on.
 
 Does not know anything that ranks.
 """
@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-__all__ = ["Ranker"]
+__all__ = ["QueryRanker", "Ranker"]
 
 
 class Ranker(Protocol):
@@ -38,5 +38,29 @@ class Ranker(Protocol):
         Returns:
             Item ids, object `[n, k]`, best first, and their scores, float32 `[n, k]`. Where a list is shorter
             than k the rest is `""` with a score of minus infinity.
+        """
+        ...
+
+
+class QueryRanker(Protocol):
+    """Anything that lists the items a text asks for, best first: a search query, or a dialogue so far.
+
+    Attributes:
+        name: Name in reports.
+    """
+
+    name: str
+
+    def rank_queries(self, queries: Sequence[str], k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Ranks the k best items for each query.
+
+        A query's list depends on that query alone, never on the others of the call.
+
+        Args:
+            queries: Texts; a text may be empty.
+            k: Items a query.
+
+        Returns:
+            Item ids and scores, as `Ranker.rank` returns them.
         """
         ...

@@ -7,6 +7,16 @@ from genrec.data.canonical import canonical_order
 from genrec.data.cases import Cases, Histories, Split
 from genrec.data.interactions import InteractionLog
 from genrec.data.items import ItemTable
+from genrec.data.search_task import SearchTask
 from genrec.data.synthetic_world import SyntheticWorld
 
-__all__ = ["Cases", "Histories", "InteractionLog", "ItemTable", "Split", "SyntheticWorld", "canonical_order"]
+__all__ = [
+    "Cases",
+    "Histories",
+    "InteractionLog",
+    "ItemTable",
+    "SearchTask",
+    "Split",
+    "SyntheticWorld",
+    "canonical_order",
+]

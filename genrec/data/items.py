@@ -71,20 +71,21 @@ class ItemTable:
         Raises:
             DataError: Whatever is wrong, with file, line and column.
         """
-        return cls._of(read_source(source, columns=columns, split=split, texts=TEXT_COLUMNS))
+        return cls.from_source(read_source(source, columns=columns, split=split, texts=TEXT_COLUMNS))
 
     @classmethod
     def from_rows(cls, rows: Iterable[Mapping[str, Any]]) -> ItemTable:
         """Makes a table of one mapping an item; see `read` for what values may be."""
-        return cls._of(Source.of_rows(rows, Place("rows")))
+        return cls.from_source(Source.of_rows(rows, Place("rows")))
 
     @classmethod
     def from_dataset(cls, dataset: Any, columns: Mapping[str, str] | None = None) -> ItemTable:
         """Makes a table of a `datasets.Dataset` (or a `DatasetDict` with one split)."""
-        return cls._of(dataset_source(dataset).renamed(columns))
+        return cls.from_source(dataset_source(dataset).renamed(columns))
 
     @classmethod
-    def _of(cls, source: Source) -> ItemTable:
+    def from_source(cls, source: Source) -> ItemTable:
+        """Makes a table of raw columns, as a reader of this room hands them over."""
         items = cls.__new__(cls)
         items._set(source)
         return items

@@ -7,15 +7,21 @@ import subprocess
 import sys
 
 from genrec import baselines
-from genrec.ranking import Ranker
+from genrec.ranking import QueryRanker, Ranker
 
 
 def test_every_baseline_has_the_protocols_parameters() -> None:
-    wanted = list(inspect.signature(Ranker.rank).parameters)
+    histories = list(inspect.signature(Ranker.rank).parameters)
+    queries = list(inspect.signature(QueryRanker.rank_queries).parameters)
     rankers = [value for name, value in vars(baselines).items() if inspect.isclass(value)]
     assert {ranker.__name__ for ranker in rankers} >= {"Popularity", "ItemKNN", "ContentKNN", "RandomRanker"}
     for ranker in rankers:
-        assert list(inspect.signature(ranker.rank).parameters) == wanted, ranker
+        methods = vars(ranker)
+        assert "rank" in methods or "rank_queries" in methods, ranker
+        if "rank" in methods:
+            assert list(inspect.signature(methods["rank"]).parameters) == histories, ranker
+        if "rank_queries" in methods:
+            assert list(inspect.signature(methods["rank_queries"]).parameters) == queries, ranker
 
 
 def test_importing_the_protocol_loads_neither_torch_nor_scipy() -> None:
