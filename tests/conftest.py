@@ -62,24 +62,47 @@ def distinct_codes(num_items: int, sizes: Sequence[int], seed: int = 0) -> np.nd
 def make_tiny() -> Callable[..., Tiny]:
     """Builds a `Tiny`; models with large random weights, so that scores differ clearly."""
 
-    def make(num_items: int = 30, sizes: Sequence[int] = (5, 4, 6), seed: int = 0, tied: bool = True) -> Tiny:
+    def make(
+        num_items: int = 30,
+        sizes: Sequence[int] = (5, 4, 6),
+        seed: int = 0,
+        tied: bool = True,
+        encoder_decoder: bool = False,
+    ) -> Tiny:
         from genrec.catalog import CatalogTrie
         from genrec.semantic_ids import SemanticIdSpec
-        from genrec.vocabulary import SemanticIdVocabulary, build_small_model, train_text_tokenizer
+        from genrec.vocabulary import (
+            SemanticIdVocabulary,
+            build_small_encoder_decoder,
+            build_small_model,
+            train_text_tokenizer,
+        )
 
         text_tokenizer = train_text_tokenizer(["a little text to learn from"], vocab_size=260)
         vocabulary = SemanticIdVocabulary.extend(text_tokenizer, SemanticIdSpec(tuple(sizes)))
-        model = build_small_model(
-            text_tokenizer,
-            hidden_size=16,
-            num_layers=2,
-            num_heads=2,
-            intermediate_size=24,
-            max_positions=256,
-            initializer_range=0.6,
-            tie_word_embeddings=tied,
-            seed=seed,
-        )
+        if encoder_decoder:
+            model = build_small_encoder_decoder(
+                text_tokenizer,
+                hidden_size=16,
+                num_layers=2,
+                num_heads=3,
+                head_dim=8,
+                intermediate_size=24,
+                initializer_factor=1.5,
+                seed=seed,
+            )
+        else:
+            model = build_small_model(
+                text_tokenizer,
+                hidden_size=16,
+                num_layers=2,
+                num_heads=2,
+                intermediate_size=24,
+                max_positions=256,
+                initializer_range=0.6,
+                tie_word_embeddings=tied,
+                seed=seed,
+            )
         codes = distinct_codes(num_items, sizes, seed)
         return Tiny(model.eval(), text_tokenizer, vocabulary, codes, CatalogTrie.from_codes(codes, sizes))
 

@@ -6,6 +6,7 @@ Does not know a prompt's wording, nor how results are judged.
 from genrec.decoding.beam_search import BeamSearchResult, ConstrainedBeamSearch
 from genrec.decoding.normalization import NORMALIZATIONS, Normalization, candidate_log_probs
 from genrec.decoding.output_head import Head, LogitsHead, OutputHead
+from genrec.decoding.step_model import StepModel, step_model
 from genrec.decoding.trie_tables import TrieTables
 
 __all__ = [
@@ -16,6 +17,8 @@ __all__ = [
     "LogitsHead",
     "Normalization",
     "OutputHead",
+    "StepModel",
     "TrieTables",
     "candidate_log_probs",
+    "step_model",
 ]

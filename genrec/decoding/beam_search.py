@@ -1,8 +1,7 @@
 """Beam search constrained by the catalog's trie: only real items come out, each at most once.
 
-Does not know prompts' wording, item ids or metrics. Prompts are prefilled once; all beams of a prompt then
-stand in one sequence behind it, told apart by the attention mask, so the prompt's keys and values are never
-copied.
+Does not know prompts' wording, item ids or metrics, nor how a model keeps its beams' states: it asks a
+`StepModel`.
 """
 
 from __future__ import annotations
@@ -11,10 +10,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, PreTrainedModel
+from transformers import PreTrainedModel
 
 from genrec.catalog import CatalogTrie
 from genrec.decoding.normalization import NORMALIZATIONS, Normalization, candidate_log_probs
+from genrec.decoding.step_model import step_model
 from genrec.decoding.trie_tables import TrieTables
 from genrec.errors import DecodingError
 from genrec.vocabulary import SemanticIdVocabulary
@@ -36,10 +36,11 @@ class BeamSearchResult:
 
 
 class ConstrainedBeamSearch:
-    """Trie-constrained beam search with any decoder-only model that takes a 4D attention mask.
+    """Trie-constrained beam search with a decoder-only or an encoder-decoder language model.
 
     Args:
-        model: A causal language model; it is used in evaluation mode and left in the mode it came in.
+        model: A causal language model that takes a 4D attention mask, or an encoder-decoder; it is used in
+            evaluation mode and left in the mode it came in.
         trie: The catalog's trie over codes.
         vocabulary: Joins codes and token ids.
         normalize: Which tokens share a step's softmax; a model trained with one must be decoded with the
@@ -112,23 +113,12 @@ class ConstrainedBeamSearch:
 
     def _search(self, input_ids: Tensor, attention_mask: Tensor, k: int) -> BeamSearchResult:
         tables, width = self.tables, max(self.num_beams, k)
-        ids, real = _left_padded(input_ids.to(tables.device), attention_mask.to(tables.device).bool())
-        batch = len(ids)
-        lengths = real.sum(dim=1)  # [batch]
-        cache = DynamicCache(config=self.model.config)
-        out = self.model(
-            input_ids=ids,
-            attention_mask=real.long(),
-            position_ids=(real.long().cumsum(1) - 1).clamp(min=0),
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        logits = out.logits[:, -1:]  # [batch, 1 beam, vocabulary]
+        batch = len(input_ids)
+        beams = step_model(self.model)
+        logits = beams.start(input_ids.to(tables.device), attention_mask.to(tables.device).bool())
         scores = torch.zeros(batch, 1, device=tables.device)
         nodes = torch.zeros(batch, 1, dtype=torch.long, device=tables.device)  # the root
         path = torch.empty(batch, 1, 0, dtype=torch.long, device=tables.device)  # codes so far
-        seen = real[:, None, :]  # [batch, beams, slots]: slots of the cache a beam attends to
         for level in range(tables.length):
             children, valid = tables.children(level, nodes)  # [batch, beams, c]
             log_probs = candidate_log_probs(
@@ -140,20 +130,8 @@ class ConstrainedBeamSearch:
             nodes = children.flatten(1).gather(1, best).masked_fill(scores.isinf(), -1)
             codes = tables.codes[level][nodes.clamp(min=0)]
             path = torch.cat([_pick(path, parent), codes.unsqueeze(-1)], dim=-1)
-            if level + 1 == tables.length:
-                break
-            beams = nodes.shape[1]
-            own = torch.eye(beams, dtype=torch.bool, device=tables.device).expand(batch, -1, -1)
-            seen = torch.cat(
-                [_pick(seen, parent), own], dim=-1
-            )  # a beam sees the prompt, its ancestors and itself
-            logits = self.model(
-                input_ids=tables.tokens(level, nodes.clamp(min=0)),
-                attention_mask=_additive(seen, logits.dtype),
-                position_ids=(lengths + level)[:, None].expand(-1, beams),
-                past_key_values=cache,
-                use_cache=True,
-            ).logits
+            if level + 1 < tables.length:
+                logits = beams.step(tables.tokens(level, nodes.clamp(min=0)), parent)
         return self._result(nodes, scores, path, k)
 
     def _result(self, leaves: Tensor, scores: Tensor, path: Tensor, k: int) -> BeamSearchResult:
@@ -175,17 +153,3 @@ class ConstrainedBeamSearch:
 def _pick(values: Tensor, index: Tensor) -> Tensor:
     """Rows of `values [batch, n, m]` by `index [batch, j]` -> `[batch, j, m]`."""
     return values.gather(1, index.unsqueeze(-1).expand(-1, -1, values.shape[-1]))
-
-
-def _left_padded(input_ids: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
-    """Moves every row's padding to the left and drops columns that are padding everywhere."""
-    order = real.long().argsort(dim=1, stable=True)  # padding first, tokens in their order behind it
-    ids, real = input_ids.gather(1, order), real.gather(1, order)
-    longest = int(real.sum(dim=1).max())
-    return ids[:, -longest:], real[:, -longest:]
-
-
-def _additive(seen: Tensor, dtype: torch.dtype) -> Tensor:
-    """Boolean `[batch, queries, slots]` to the 4D additive mask `[batch, 1, queries, slots]`."""
-    mask = torch.zeros(seen.shape, dtype=dtype, device=seen.device)
-    return mask.masked_fill(~seen, torch.finfo(dtype).min).unsqueeze(1)

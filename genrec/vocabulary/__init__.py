@@ -3,8 +3,15 @@
 Does not know which item has which code: a vocabulary speaks tokens, a catalog speaks codes.
 """
 
+from genrec.vocabulary.encoder_decoder import build_small_encoder_decoder
 from genrec.vocabulary.from_scratch import build_small_model, train_text_tokenizer
 from genrec.vocabulary.semantic_id_vocabulary import SemanticIdVocabulary
 from genrec.vocabulary.untrusted_text import UntrustedTextEncoder
 
-__all__ = ["SemanticIdVocabulary", "UntrustedTextEncoder", "build_small_model", "train_text_tokenizer"]
+__all__ = [
+    "SemanticIdVocabulary",
+    "UntrustedTextEncoder",
+    "build_small_encoder_decoder",
+    "build_small_model",
+    "train_text_tokenizer",
+]

@@ -26,10 +26,15 @@ def exhaustive(tiny: Any, prompt: torch.Tensor, normalize: str) -> np.ndarray:
     scores = []
     for codes in tiny.codes:
         tokens = torch.from_numpy(tiny.vocabulary.encode(codes))
-        logits = tiny.model(torch.cat([prompt, tokens])[None]).logits[0].double()
+        if tiny.model.config.is_encoder_decoder:
+            start = torch.tensor([tiny.model.config.decoder_start_token_id])
+            answer = torch.cat([start, tokens])[None]
+            logits = tiny.model(prompt[None], decoder_input_ids=answer).logits[0, :-1].double()
+        else:
+            logits = tiny.model(torch.cat([prompt, tokens])[None]).logits[0, len(prompt) - 1 : -1].double()
         total = 0.0
         for position in range(len(codes)):
-            row = logits[len(prompt) + position - 1]
+            row = logits[position]
             if normalize == "full":
                 among = row
             elif normalize == "level":
@@ -43,11 +48,11 @@ def exhaustive(tiny: Any, prompt: torch.Tensor, normalize: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("normalize", NORMALIZATIONS)
-@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("shape", [{"tied": True}, {"tied": False}, {"encoder_decoder": True}])
 def test_a_full_width_beam_is_exhaustive_scoring(
-    make_tiny: Callable[..., Any], normalize: Any, tied: bool
+    make_tiny: Callable[..., Any], normalize: Any, shape: dict[str, bool]
 ) -> None:
-    tiny = make_tiny(40, (5, 4, 6), tied=tied)
+    tiny = make_tiny(40, (5, 4, 6), **shape)
     search = ConstrainedBeamSearch(tiny.model, tiny.trie, tiny.vocabulary, normalize=normalize, num_beams=120)
     ids, mask = prompts(tiny, [7, 2, 4])
     found = search.search(ids, mask, k=40)
@@ -58,12 +63,14 @@ def test_a_full_width_beam_is_exhaustive_scoring(
         np.testing.assert_allclose(found.scores[row].numpy(), expected[order], atol=1e-3)
 
 
+@pytest.mark.parametrize("encoder_decoder", [False, True])
 @pytest.mark.parametrize(("num_items", "num_beams"), [(1, 3), (7, 3), (60, 2), (60, 4), (60, 12)])
 def test_the_beams_are_those_of_hugging_face(
-    make_tiny: Callable[..., Any], num_items: int, num_beams: int
+    make_tiny: Callable[..., Any], num_items: int, num_beams: int, encoder_decoder: bool
 ) -> None:
-    tiny = make_tiny(num_items)
+    tiny = make_tiny(num_items, encoder_decoder=encoder_decoder)
     ids, mask = prompts(tiny, [6, 2, 9])
+    begun = 1 if encoder_decoder else ids.shape[1]  # tokens before the answer in what generate returns
     allowed: dict[tuple[int, ...], list[int]] = {}
     for tokens in tiny.vocabulary.encode(tiny.codes).tolist():
         for end in range(len(tokens)):
@@ -73,7 +80,7 @@ def test_the_beams_are_those_of_hugging_face(
         attention_mask=mask,
         num_beams=num_beams,
         num_return_sequences=num_beams,
-        prefix_allowed_tokens_fn=lambda _, sent: sorted(set(allowed[tuple(sent[ids.shape[1] :].tolist())])),
+        prefix_allowed_tokens_fn=lambda _, sent: sorted(set(allowed[tuple(sent[begun:].tolist())])),
         max_new_tokens=3,
         length_penalty=0.0,
         do_sample=False,
@@ -84,7 +91,7 @@ def test_the_beams_are_those_of_hugging_face(
     theirs = [
         (tuple(sequence), score)
         for sequence, score in zip(
-            out.sequences[:, ids.shape[1] :].tolist(), out.sequences_scores.tolist(), strict=True
+            out.sequences[:, begun:].tolist(), out.sequences_scores.tolist(), strict=True
         )
     ]
     search = ConstrainedBeamSearch(

@@ -24,13 +24,20 @@ def prompts(tiny: Any, lengths: list[int], seed: int = 0) -> tuple[torch.Tensor,
     return ids, mask
 
 
+@pytest.fixture(params=[False, True], ids=["decoder", "encoder_decoder"])
+def either(request: pytest.FixtureRequest, make_tiny: Callable[..., Any]) -> Any:
+    """A decoder-only model, then an encoder-decoder."""
+    return make_tiny(encoder_decoder=request.param)
+
+
+@pytest.mark.parametrize("encoder_decoder", [False, True])
 @pytest.mark.parametrize("normalize", NORMALIZATIONS)
 @pytest.mark.parametrize("num_items", [1, 7, 30, 120])
 @pytest.mark.parametrize("num_beams", [1, 4, 50])
 def test_only_real_items_come_out_and_none_twice(
-    make_tiny: Callable[..., Any], normalize: Any, num_items: int, num_beams: int
+    make_tiny: Callable[..., Any], normalize: Any, num_items: int, num_beams: int, encoder_decoder: bool
 ) -> None:
-    tiny = make_tiny(num_items)
+    tiny = make_tiny(num_items, encoder_decoder=encoder_decoder)
     search = ConstrainedBeamSearch(
         tiny.model, tiny.trie, tiny.vocabulary, normalize=normalize, num_beams=num_beams
     )
@@ -46,9 +53,9 @@ def test_only_real_items_come_out_and_none_twice(
         assert (scores[: len(real)].diff() <= 0).all()
 
 
-def test_a_prompt_alone_and_in_any_batch_gives_the_same(tiny: Any) -> None:
-    search = ConstrainedBeamSearch(tiny.model, tiny.trie, tiny.vocabulary, num_beams=6)
-    ids, mask = prompts(tiny, [8, 2, 5, 1, 7, 3, 8, 4])
+def test_a_prompt_alone_and_in_any_batch_gives_the_same(either: Any) -> None:
+    search = ConstrainedBeamSearch(either.model, either.trie, either.vocabulary, num_beams=6)
+    ids, mask = prompts(either, [8, 2, 5, 1, 7, 3, 8, 4])
     together = search.search(ids, mask, k=6)
     for row in range(8):
         alone = search.search(ids[row : row + 1], mask[row : row + 1], k=6)
@@ -59,9 +66,9 @@ def test_a_prompt_alone_and_in_any_batch_gives_the_same(tiny: Any) -> None:
     assert permuted.rows.tolist() == together.rows[order].tolist()
 
 
-def test_padding_on_either_side_changes_nothing(tiny: Any) -> None:
-    search = ConstrainedBeamSearch(tiny.model, tiny.trie, tiny.vocabulary, num_beams=6)
-    ids, mask = prompts(tiny, [4, 6])
+def test_padding_on_either_side_changes_nothing(either: Any) -> None:
+    search = ConstrainedBeamSearch(either.model, either.trie, either.vocabulary, num_beams=6)
+    ids, mask = prompts(either, [4, 6])
     right_ids = torch.nn.functional.pad(torch.stack([ids[0].roll(-2), ids[1]]), (0, 3))
     right_mask = torch.nn.functional.pad(torch.stack([mask[0].roll(-2), mask[1]]), (0, 3))
     left, right = search.search(ids, mask, k=6), search.search(right_ids, right_mask, k=6)
@@ -69,19 +76,19 @@ def test_padding_on_either_side_changes_nothing(tiny: Any) -> None:
     torch.testing.assert_close(left.scores, right.scores, atol=1e-4, rtol=0)
 
 
-def test_k_above_the_beams_widens_the_beam(tiny: Any) -> None:
-    search = ConstrainedBeamSearch(tiny.model, tiny.trie, tiny.vocabulary, num_beams=1)
-    assert (search.search(*prompts(tiny, [5]), k=10).rows >= 0).all()
+def test_k_above_the_beams_widens_the_beam(either: Any) -> None:
+    search = ConstrainedBeamSearch(either.model, either.trie, either.vocabulary, num_beams=1)
+    assert (search.search(*prompts(either, [5]), k=10).rows >= 0).all()
 
 
-def test_the_model_keeps_its_mode(tiny: Any) -> None:
-    search = ConstrainedBeamSearch(tiny.model, tiny.trie, tiny.vocabulary)
-    tiny.model.train()
+def test_the_model_keeps_its_mode(either: Any) -> None:
+    search = ConstrainedBeamSearch(either.model, either.trie, either.vocabulary)
+    either.model.train()
     try:
-        search.search(*prompts(tiny, [2]), k=1)
-        assert tiny.model.training
+        search.search(*prompts(either, [2]), k=1)
+        assert either.model.training
     finally:
-        tiny.model.eval()
+        either.model.eval()
 
 
 @pytest.mark.parametrize(
