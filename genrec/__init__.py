@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from genrec.semantic_ids import ItemTokenizer, SemanticIdSpec
     from genrec.tasks import TaskMixture
     from genrec.training import AlignmentConfig, AlignmentTrainer
-    from genrec.vocabulary import SemanticIdVocabulary
+    from genrec.vocabulary import SemanticIdVocabulary, extend_model
 
 __version__ = "0.1.0.dev0"
 
@@ -48,6 +48,7 @@ __all__ = [
     "SyntheticWorld",
     "TaskMixture",
     "TextItemEncoder",
+    "extend_model",
 ]
 
 
@@ -65,7 +66,7 @@ def __getattr__(name: str) -> Any:
             from genrec import semantic_ids as room
         case "Catalog":
             from genrec import catalog as room
-        case "SemanticIdVocabulary":
+        case "SemanticIdVocabulary" | "extend_model":
             from genrec import vocabulary as room
         case "ConstrainedBeamSearch":
             from genrec import decoding as room

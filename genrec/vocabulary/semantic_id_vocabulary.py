@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 TERMINATOR_TOKEN = "<id_end>"
+ADDED_PAD_TOKEN = "<|added_pad|>"  # given to a text tokenizer that came without a padding token of its own
 FILE_NAME = "vocabulary.json"
 MAX_TOKEN_ID = 1 << 24  # far above any vocabulary; tables over token ids are this long at the most
 
@@ -45,9 +46,12 @@ class SemanticIdVocabulary:
         token_ids: One int array per position: `token_ids[p][c]` = token id of code c at position p.
         terminator_id: Token id of the terminator, which ends IDs of unequal length.
         user_token_ids: The same as `token_ids` for the positions of user codes.
+        padding_id: Token id of a padding token that was added with the others; None where the text tokenizer
+            came with one.
 
     Attributes:
-        reserved_ids: int64, every token id above, sorted.
+        reserved_ids: int64, every token id above but the padding token's, sorted.
+        new_ids: int64, `reserved_ids` and the padding token's: the rows a pretrained model does not know.
         position_of: int16, for each token id up to the highest reserved one: its ID position, -1 for others.
         code_of: int32, the same for its code.
 
@@ -61,11 +65,13 @@ class SemanticIdVocabulary:
         token_ids: Sequence[np.ndarray],
         terminator_id: int,
         user_token_ids: Sequence[np.ndarray],
+        padding_id: int | None = None,
     ) -> None:
         self.spec = spec
         self.token_ids = tuple(np.asarray(ids, dtype=np.int64) for ids in token_ids)
         self.terminator_id = int(terminator_id)
         self.user_token_ids = tuple(np.asarray(ids, dtype=np.int64) for ids in user_token_ids)
+        self.padding_id = padding_id if padding_id is None else int(padding_id)
         sizes = tuple(len(ids) for ids in self.token_ids)
         if sizes != spec.codebook_sizes:
             raise VocabularyError(
@@ -75,8 +81,10 @@ class SemanticIdVocabulary:
             )
         reserved = np.concatenate([*self.token_ids, [self.terminator_id], *self.user_token_ids])
         self.reserved_ids = np.unique(reserved)
-        in_range = 0 <= self.reserved_ids[0] and self.reserved_ids[-1] < MAX_TOKEN_ID
-        if len(self.reserved_ids) != len(reserved) or not in_range:
+        padding = [] if self.padding_id is None else [self.padding_id]
+        self.new_ids = np.union1d(self.reserved_ids, np.array(padding, dtype=np.int64))
+        in_range = 0 <= self.new_ids[0] and self.new_ids[-1] < MAX_TOKEN_ID
+        if len(self.new_ids) != len(reserved) + len(padding) or not in_range:
             raise VocabularyError(
                 "two reserved tokens share one token id, or one is unknown to the text tokenizer",
                 received=f"{len(reserved)} reserved tokens, {len(self.reserved_ids)} distinct ids, "
@@ -130,7 +138,8 @@ class SemanticIdVocabulary:
             return [np.array([known[token(p, c)] for c in range(size)]) for p, size in enumerate(sizes)]
 
         users = ids(user_token, USER_CODEBOOK_SIZES)
-        return cls(spec, ids(spec.token, spec.codebook_sizes), known[TERMINATOR_TOKEN], users)
+        codes = ids(spec.token, spec.codebook_sizes)
+        return cls(spec, codes, known[TERMINATOR_TOKEN], users, known.get(ADDED_PAD_TOKEN))
 
     def encode(self, codes: np.ndarray) -> np.ndarray:
         """Codes `[..., L]` to token ids `[..., L]` (int64).
@@ -183,7 +192,8 @@ class SemanticIdVocabulary:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain facts: sizes, token ids."""
-        return {
+        padding = {} if self.padding_id is None else {"padding_id": self.padding_id}
+        return padding | {
             "codebook_sizes": list(self.spec.codebook_sizes),
             "token_ids": [ids.tolist() for ids in self.token_ids],
             "terminator_id": self.terminator_id,
@@ -211,7 +221,7 @@ class SemanticIdVocabulary:
             spec = SemanticIdSpec(tuple(facts["codebook_sizes"]))
             ids = [np.array(row, dtype=np.int64) for row in facts["token_ids"]]
             users = [np.array(row, dtype=np.int64) for row in facts["user_token_ids"]]
-            return cls(spec, ids, facts["terminator_id"], users)
+            return cls(spec, ids, facts["terminator_id"], users, facts.get("padding_id"))
         except (OSError, ValueError, KeyError, TypeError, OverflowError, GenRecError) as error:
             raise VocabularyError(
                 f"the vocabulary {path} cannot be read",
