@@ -113,3 +113,55 @@ def make_tiny() -> Callable[..., Tiny]:
 def tiny(make_tiny: Callable[..., Tiny]) -> Tiny:
     """The default `Tiny`: 30 items of three codes."""
     return make_tiny()
+
+
+FAMILIES = ("qwen2", "qwen3", "llama", "mistral", "gemma2", "gemma3_text", "phi", "gpt2")
+
+
+@pytest.fixture(params=FAMILIES)
+def family(request: pytest.FixtureRequest) -> str:
+    """Every family of base models that is tested."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(scope="session")
+def make_base() -> Callable[..., tuple[PreTrainedModel, PreTrainedTokenizerBase]]:
+    """Builds a tiny random model of a family and a byte-level text tokenizer, as a pretrained pair would be.
+
+    The matrix has `spare` rows more than the text tokenizer has tokens.
+    """
+
+    def make(
+        family: str = "qwen3", tied: bool = True, spare: int = 0, width: int = 16, seed: int = 0
+    ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+        import torch
+        from transformers import AutoConfig, AutoModelForCausalLM
+
+        from genrec.vocabulary import train_text_tokenizer
+
+        text_tokenizer = train_text_tokenizer(["a little text to learn from"], vocab_size=270)
+        sizes = {
+            "vocab_size": len(text_tokenizer) + spare,
+            "hidden_size": width,
+            "intermediate_size": width * 2,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "num_key_value_heads": 2,
+            "head_dim": width // 2,
+            "max_position_embeddings": 256,
+            "tie_word_embeddings": tied,
+            "initializer_range": 0.3,
+            "pad_token_id": text_tokenizer.pad_token_id,
+            "bos_token_id": text_tokenizer.bos_token_id,
+            "eos_token_id": text_tokenizer.eos_token_id,
+        }
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            config = AutoConfig.for_model(family, **sizes)
+            model = AutoModelForCausalLM.from_config(config)
+            if model.get_output_embeddings().bias is not None:
+                torch.nn.init.normal_(model.get_output_embeddings().bias)
+        return model.eval(), text_tokenizer
+
+    return make

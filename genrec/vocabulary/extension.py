@@ -16,7 +16,7 @@ import numpy as np
 
 from genrec.errors import VocabularyError
 from genrec.semantic_ids import SemanticIdSpec
-from genrec.vocabulary.row_initialisation import initialise_rows
+from genrec.vocabulary.row_initialisation import check_codebooks, initialise_rows
 from genrec.vocabulary.semantic_id_vocabulary import (
     ADDED_PAD_TOKEN,
     TERMINATOR_TOKEN,
@@ -79,7 +79,8 @@ def extend_model(
         VocabularyError: An unknown or contradictory option; a quantization without bitsandbytes; a name that
             cannot be loaded; no causal language model; a slow text tokenizer; one extended for another spec.
     """
-    _check_options(name_or_model, text_tokenizer, dtype, quantization, revision, initialization, codebooks)
+    _check_options(name_or_model, text_tokenizer, dtype, quantization, revision)
+    _check_initialization(initialization, codebooks, spec)
     if isinstance(name_or_model, str | Path):
         text_tokenizer = text_tokenizer or _load_text_tokenizer(str(name_or_model), revision)
         _check_text_tokenizer(text_tokenizer, spec)  # before the large download
@@ -118,23 +119,8 @@ def _check_options(
     dtype: Any,
     quantization: str | None,
     revision: str | None,
-    initialization: str,
-    codebooks: Any,
 ) -> None:
-    for what, value, known in (
-        ("quantization", quantization, (None, *QUANTIZATIONS)),
-        ("initialization", initialization, INITIALIZATIONS),
-    ):
-        if value not in known:
-            raise VocabularyError(
-                f"unknown {what}", received=repr(value), remedy=f"use one of {', '.join(map(repr, known))}"
-            )
-    if (codebooks is not None) != (initialization == "codebook"):
-        raise VocabularyError(
-            "codebooks and initialization='codebook' belong together",
-            received=f"initialization={initialization!r}, codebooks {'given' if codebooks else 'missing'}",
-            remedy="pass both, or neither",
-        )
+    _check_known("quantization", quantization, (None, *QUANTIZATIONS))
     if not isinstance(name_or_model, str | Path):
         given = {"dtype": dtype, "quantization": quantization, "revision": revision}
         wrong = [name for name, value in given.items() if value is not None]
@@ -151,6 +137,27 @@ def _check_options(
             f"quantization needs {' and '.join(missing)}",
             received=f"quantization={quantization!r}",
             remedy="pip install 'genrec-toolkit[train,quant]', or leave quantization out",
+        )
+
+
+def _check_initialization(
+    initialization: str, codebooks: Sequence[np.ndarray | None] | None, spec: SemanticIdSpec
+) -> None:
+    _check_known("initialization", initialization, INITIALIZATIONS)
+    if (codebooks is not None) != (initialization == "codebook"):
+        raise VocabularyError(
+            "codebooks and initialization='codebook' belong together",
+            received=f"initialization={initialization!r}, codebooks={'None' if codebooks is None else '…'}",
+            remedy="pass both, or neither",
+        )
+    if codebooks is not None:
+        check_codebooks(codebooks, spec)
+
+
+def _check_known(what: str, value: str | None, known: tuple[str | None, ...]) -> None:
+    if value not in known:
+        raise VocabularyError(
+            f"unknown {what}", received=repr(value), remedy=f"use one of {', '.join(map(repr, known))}"
         )
 
 

@@ -38,7 +38,8 @@ def initialise_rows(
     in each column, tells the new ones apart. A codebook's vectors go through a fixed random projection
     (seeded, one a position), are standardised and then scaled and shifted to the old rows' standard deviation
     and mean, so that codes that are near in the codebook start near. Input matrix and head have statistics of
-    their own; tied ones are written once. A head's bias starts at the mean of the old ones.
+    their own; tied ones are written once. The noise is added to codebook rows as well, so that no two rows
+    are equal. A head's bias starts at the mean of the old ones.
 
     Args:
         model: A causal language model that has the rows.
@@ -52,7 +53,7 @@ def initialise_rows(
         VocabularyError: Codebooks that do not fit the spec.
     """
     if codebooks is not None:
-        _check(codebooks, vocabulary.spec)
+        check_codebooks(codebooks, vocabulary.spec)
     inputs, head = model.get_input_embeddings(), model.get_output_embeddings()
     matrices = [inputs.weight]
     if head.weight.data_ptr() != inputs.weight.data_ptr():
@@ -67,7 +68,7 @@ def initialise_rows(
                 vectors = _projected(
                     codebook, matrix.shape[1], seed + _PROJECTIONS + position
                 )  # [codes, width]
-                standard[here] = vectors[vocabulary.code_of[row_ids[here]]]
+                standard[here] += vectors[vocabulary.code_of[row_ids[here]]]
         rows = mean + deviation * standard.to(mean.device)  # [new rows, width]
         matrix[torch.from_numpy(row_ids).to(matrix.device)] = rows.to(matrix.dtype)
     if head.bias is not None:
@@ -99,7 +100,8 @@ def _projected(codebook: np.ndarray, width: int, seed: int) -> Tensor:
     return standard
 
 
-def _check(codebooks: Sequence[np.ndarray | None], spec: SemanticIdSpec) -> None:
+def check_codebooks(codebooks: Sequence[np.ndarray | None], spec: SemanticIdSpec) -> None:
+    """Raises `VocabularyError` where codebooks do not fit the spec."""
     shapes = [None if codebook is None else np.shape(codebook) for codebook in codebooks]
     fits = len(shapes) == spec.length and all(
         shape is None or (len(shape) == 2 and shape[0] == size and shape[1] > 0)
