@@ -3,6 +3,7 @@
 Does not know optimisers, models or searches.
 """
 
+from genrec.tasks.attribute_texts import AttributeTexts
 from genrec.tasks.mixture import Task, TaskMixture, TokenRows
 from genrec.tasks.prompts import IGNORED_LABEL, PromptBuilder
 from genrec.tasks.segments import Codes, ColumnTexts, Segment, Trusted, Turn, Untrusted
@@ -14,6 +15,7 @@ from genrec.tasks.text_sources import PreferenceSource, QuerySource
 
 __all__ = [
     "IGNORED_LABEL",
+    "AttributeTexts",
     "Codes",
     "ColumnTexts",
     "Draw",
