@@ -67,5 +67,9 @@ class TrainingError(GenRecError):
     """Training cannot start, resume or go on."""
 
 
+class TrainingInterrupted(TrainingError):
+    """Training was asked to stop, and can be taken up where it stopped."""
+
+
 class DecodingError(GenRecError):
     """A search was asked for something it cannot give."""

@@ -15,8 +15,17 @@ STATE = "trainer_state.json"
 
 
 def mark_complete(folder: Path) -> None:
-    """Says that everything of the checkpoint is on disk."""
-    atomic_write_text(folder / MARK, "every file of this checkpoint was written\n")
+    """Says that everything of the checkpoint is on disk; one that cannot be marked is removed."""
+    try:
+        atomic_write_text(folder / MARK, "every file of this checkpoint was written\n")
+    except OSError:
+        remove_checkpoint(folder)
+        raise
+
+
+def remove_checkpoint(folder: Path) -> None:
+    """Deletes a checkpoint that could not be written; several processes may do so at once."""
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _step(folder: Path) -> int:
@@ -28,6 +37,14 @@ def newest_complete_checkpoint(output_dir: str | Path) -> Path | None:
     """The checkpoint of the highest step that was written to its end, None where there is none."""
     found = [p for p in Path(output_dir).glob("checkpoint-*") if _step(p) >= 0 and (p / MARK).exists()]
     return max(found, key=_step, default=None)
+
+
+def remove_oldest_checkpoints(output_dir: str | Path, keep: int | None) -> None:
+    """Deletes whole checkpoints but the `keep` newest; None keeps all."""
+    whole = [p for p in Path(output_dir).glob("checkpoint-*") if _step(p) >= 0 and (p / MARK).exists()]
+    if keep is not None:
+        for folder in sorted(whole, key=_step)[: -max(keep, 1)]:
+            shutil.rmtree(folder)
 
 
 def remove_incomplete_checkpoints(output_dir: str | Path) -> list[Path]:

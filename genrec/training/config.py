@@ -55,6 +55,7 @@ class AlignmentConfig(SFTConfig):
     dataloader_drop_last: bool = True
     report_to: Any = "none"
     logging_steps: float = 20
+    logging_nan_inf_filter: bool = False  # such a loss stops the run
 
     def __post_init__(self) -> None:
         """Checks our fields, then lets trl check its own."""

@@ -29,3 +29,13 @@ def on_cpu() -> bool:
     """Whether this process trains on the CPU."""
     asked = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes")
     return asked or not torch.accelerator.is_available()
+
+
+def any_process(flag: bool) -> bool:
+    """Whether the flag is set in any process of the launch; all of them must ask together."""
+    state = process_state()
+    if state.num_processes == 1:
+        return flag
+    flags = torch.tensor([float(flag)], device=state.device)
+    torch.distributed.all_reduce(flags, op=torch.distributed.ReduceOp.MAX)
+    return bool(flags.item())

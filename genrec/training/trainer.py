@@ -32,12 +32,17 @@ from genrec.training.averaging import WeightAveraging
 from genrec.training.checkpoints import (
     mark_complete,
     newest_complete_checkpoint,
+    remove_checkpoint,
     remove_incomplete_checkpoints,
+    remove_oldest_checkpoints,
 )
 from genrec.training.config import AlignmentConfig
+from genrec.training.faults import FiniteLoss, told_faults
+from genrec.training.interrupt import PoliteStop
 from genrec.training.loss import SemanticIdLoss
 from genrec.training.loss_curve import LossCurve
 from genrec.training.packing import PackingCollator
+from genrec.training.processes import any_process
 from genrec.training.residual_dropout import add_residual_dropout
 from genrec.vocabulary import SemanticIdVocabulary
 
@@ -100,6 +105,11 @@ class AlignmentTrainer(SFTTrainer):
             self.add_callback(callback)
         self.output_dir = Path(cast(str, args.output_dir))
         self.add_callback(LossCurve(self.output_dir))
+        self.finite_loss, self.polite_stop = FiniteLoss(), PoliteStop()
+        self.add_callback(self.finite_loss)
+        self.add_callback(
+            self.polite_stop
+        )  # after all that have something to do when a checkpoint is written
 
     def train(self, resume_from_checkpoint: Any = None, *args: Any, **kwargs: Any) -> TrainOutput:
         """Trains, from the newest complete checkpoint of the output folder where there is one.
@@ -109,6 +119,10 @@ class AlignmentTrainer(SFTTrainer):
                 start anew.
             args: Passed on to transformers' `Trainer.train`.
             kwargs: Passed on too.
+
+        Raises:
+            TrainingInterrupted: SIGTERM or Ctrl-C came; the checkpoint to go on from is written.
+            TrainingError: The loss is no number, or memory or disk are full; the setting to change is named.
         """
         config = cast(AlignmentConfig, self.args)
         if self.is_world_process_zero():
@@ -126,7 +140,8 @@ class AlignmentTrainer(SFTTrainer):
         handles = add_residual_dropout(model, share) if share else []
         try:
             resume = str(resume_from_checkpoint) if resume_from_checkpoint else None
-            return super().train(resume, *args, **kwargs)
+            with self.polite_stop, told_faults(self.output_dir):
+                return super().train(resume, *args, **kwargs)
         finally:
             for handle in handles:
                 handle.remove()
@@ -169,14 +184,39 @@ class AlignmentTrainer(SFTTrainer):
                     break
         return optimizer
 
+    def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
+        """A step of transformers' `Trainer`; its loss must be a number."""
+        loss: Tensor = super().training_step(*args, **kwargs)
+        self.finite_loss.see(loss)
+        return loss
+
+    def _get_grad_norm(self, model: nn.Module, grad_norm: Any = None) -> Any:
+        norm = super()._get_grad_norm(model, grad_norm)
+        if not self.args.fp16:  # there the scaler skips such steps by itself
+            self.finite_loss.see(norm)
+        return norm
+
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
-        super()._save_checkpoint(model, trial)
+        """Writes a checkpoint whole or not at all; older ones go only when it is whole."""
         folder = Path(self._get_output_dir(trial=trial)) / f"checkpoint-{self.state.global_step}"
-        self.accelerator.wait_for_everyone()
-        if self.is_world_process_zero():
-            if self.averaging is not None:
+        keep, self.args.save_total_limit = self.args.save_total_limit, None
+        problem: Exception | None = None
+        try:
+            super()._save_checkpoint(model, trial)
+            if self.averaging is not None and self.is_world_process_zero():
                 self.averaging.save(folder)
+        except Exception as error:
+            problem = error
+        finally:
+            self.args.save_total_limit = keep
+        # where parameters are sharded the other processes may wait in the middle of saving: do not ask them
+        sharded = self.is_deepspeed_enabled or self.is_fsdp_enabled
+        if (sharded and problem is not None) or any_process(problem is not None):
+            remove_checkpoint(folder)
+            raise problem or TrainingError(f"another process could not write {folder}")
+        if self.is_world_process_zero():
             mark_complete(folder)
+            remove_oldest_checkpoints(folder.parent, keep)
 
 
 class _EpochRows(TrainerCallback):
