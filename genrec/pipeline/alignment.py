@@ -20,19 +20,18 @@ from genrec.artifacts import atomic_write_text, has_artifact
 from genrec.baselines import Popularity
 from genrec.catalog import Catalog
 from genrec.config import fingerprint, to_mapping
-from genrec.data import ItemTable
 from genrec.errors import ConfigError
 from genrec.evaluation import RetrievalCallback, RetrievalEvaluator
+from genrec.pipeline.base_model import language_model
 from genrec.pipeline.inputs import Inputs, load_inputs
 from genrec.pipeline.semantic_ids import build_ids, ids_fingerprint, load_catalog, load_item_tokenizer
 from genrec.pipeline.stage import StageResult, write_resolved
 from genrec.recipe import Recipe
 from genrec.recommender import GenerativeRanker, GenerativeRecommender
 from genrec.recommender.bundle import BundleSettings
-from genrec.semantic_ids import SemanticIdSpec
 from genrec.tasks import TaskMixture
 from genrec.training import AlignmentConfig, AlignmentTrainer, on_cpu, process_state
-from genrec.vocabulary import SemanticIdVocabulary, build_small_model, train_text_tokenizer
+from genrec.vocabulary import SemanticIdVocabulary
 
 logger = logging.getLogger(__name__)
 
@@ -57,31 +56,6 @@ def align_fingerprint(recipe: Recipe, inputs: Inputs) -> str:
     )
 
 
-def language_model(
-    recipe: Recipe, items: ItemTable, spec: SemanticIdSpec
-) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, SemanticIdVocabulary]:
-    """Model, extended text tokenizer and vocabulary of a recipe, from scratch or from its bundle."""
-    if recipe.start_from is not None:
-        known = GenerativeRecommender.from_pretrained(recipe.start_from)
-        return known.model, known.text_tokenizer, known.vocabulary
-    section = recipe.model
-    texts = items.texts(("title", "brand", "categories", "description"))
-    text_tokenizer = train_text_tokenizer(texts, section.text_vocab_size)
-    vocabulary = SemanticIdVocabulary.extend(text_tokenizer, spec)
-    model = build_small_model(
-        text_tokenizer,
-        hidden_size=section.hidden_size,
-        num_layers=section.num_layers,
-        num_heads=section.num_heads,
-        intermediate_size=section.intermediate_size,
-        max_positions=max(1024, 1 + (recipe.align.max_history + 2) * spec.length),
-        initializer_range=section.initializer_range,
-        tie_word_embeddings=section.tie_word_embeddings,
-        seed=recipe.seed,
-    )
-    return model, text_tokenizer, vocabulary
-
-
 def training_arguments(recipe: Recipe, folder: Path) -> AlignmentConfig:
     """The recipe's `align` section as training arguments of this process.
 
@@ -89,11 +63,13 @@ def training_arguments(recipe: Recipe, folder: Path) -> AlignmentConfig:
         ConfigError: The batch does not divide by the number of processes.
     """
     section, processes = recipe.align, process_state().num_processes
-    if section.batch_size % processes:
+    shares = processes * section.gradient_accumulation
+    if section.batch_size % shares:
         raise ConfigError(
-            "the batch does not divide among the processes",
-            received=f"align.batch_size={section.batch_size} for {processes} processes",
-            remedy=f"set align.batch_size to a multiple of {processes}",
+            "the batch does not divide among the processes and the passes of a step",
+            received=f"align.batch_size={section.batch_size} for {processes} processes and "
+            f"align.gradient_accumulation={section.gradient_accumulation}",
+            remedy=f"set align.batch_size to a multiple of {shares}",
         )
     return AlignmentConfig(
         output_dir=str(folder),
@@ -101,7 +77,8 @@ def training_arguments(recipe: Recipe, folder: Path) -> AlignmentConfig:
         max_history=section.max_history,
         num_train_epochs=section.epochs,
         max_steps=section.max_steps,
-        per_device_train_batch_size=section.batch_size // processes,
+        per_device_train_batch_size=section.batch_size // shares,
+        gradient_accumulation_steps=section.gradient_accumulation,
         learning_rate=section.learning_rate,
         lr_scheduler_type=section.lr_scheduler,
         warmup_steps=section.warmup_steps,
@@ -111,6 +88,9 @@ def training_arguments(recipe: Recipe, folder: Path) -> AlignmentConfig:
         residual_dropout=section.residual_dropout,
         ema_decay=section.ema_decay,
         max_grad_norm=section.max_grad_norm,
+        bf16=section.bf16,
+        activation_checkpointing=section.activation_checkpointing,
+        report_to=section.report_to,
         save_strategy="no",  # the validation callback asks for checkpoints
         save_total_limit=section.keep_checkpoints,
         disable_tqdm=not sys.stderr.isatty(),
@@ -152,7 +132,7 @@ def align(recipe: Recipe, inputs: Inputs | None = None) -> StageResult:
 
 def _train(recipe: Recipe, inputs: Inputs, folder: Path) -> GenerativeRecommender:
     catalog = load_catalog(recipe)
-    model, text_tokenizer, vocabulary = language_model(recipe, inputs.items, catalog.spec)
+    model, text_tokenizer, vocabulary = language_model(recipe, inputs.items, catalog)
     section = recipe.align
     mixture = TaskMixture.seqrec(
         catalog, inputs.split.train, max_history=section.max_history, seed=recipe.seed

@@ -16,7 +16,7 @@ import torch
 
 from genrec.catalog import Catalog
 from genrec.decoding import OutputHead
-from genrec.pipeline.alignment import language_model
+from genrec.pipeline.base_model import language_model
 from genrec.pipeline.inputs import Inputs, load_inputs
 from genrec.pipeline.semantic_ids import has_ids, load_catalog
 from genrec.recipe import Recipe
@@ -79,7 +79,7 @@ def check(recipe: Recipe, inputs: Inputs | None = None) -> Estimate:
     catalog = _catalog(recipe, inputs)
     if recipe.align.threads:
         torch.set_num_threads(recipe.align.threads)
-    model, text_tokenizer, vocabulary = language_model(recipe, inputs.items, catalog.spec)
+    model, text_tokenizer, vocabulary = language_model(recipe, inputs.items, catalog)
     task = SeqRec.from_log(catalog, inputs.split.train, max_history=recipe.align.max_history)
     builder = PromptBuilder.for_tokenizer(text_tokenizer, vocabulary, max_history=recipe.align.max_history)
     loss = SemanticIdLoss(catalog.trie, vocabulary, recipe.align.normalize)

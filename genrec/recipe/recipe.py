@@ -64,10 +64,15 @@ class Recipe:
                 f"start_from={self.start_from} lies in output_dir={self.output_dir}, which would be "
                 "written over; give another output_dir"
             )
+        if self.model.base is not None and self.model.text_epochs:
+            problems.append("model.text_epochs trains a base from scratch; model.base names a pretrained one")
+        if self.model.quantization != "none" and not self.align.lora_r:
+            problems.append("quantised weights do not train: set align.lora_r, or model.quantization=none")
         if self.model.hidden_size % self.model.num_heads:
             problems.append("model.hidden_size must be a multiple of model.num_heads")
         positive = {
             "align.batch_size": self.align.batch_size,
+            "align.gradient_accumulation": self.align.gradient_accumulation,
             "align.max_history": self.align.max_history,
             "align.evaluate_every": self.align.evaluate_every,
             "decode.num_beams": self.decode.num_beams,

@@ -11,9 +11,17 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class ModelSection:
-    """The model trained from scratch.
+    """The language model: a pretrained one, or one from scratch.
 
     Attributes:
+        base: Pretrained causal language model, a name on the hub or a folder; null = from scratch, with the
+            sizes below.
+        revision: Its commit, tag or branch.
+        dtype: Type of its weights; `auto` = as they were saved.
+        quantization: 4-bit (nf4) or 8-bit weights of the base through bitsandbytes, for QLoRA.
+        initialization: New rows from the mean of the old ones, or from the codes' content vectors.
+        text_epochs: Passes over the item texts as a language model before anything else, from scratch only:
+            a small base where no pretrained one can be had.
         hidden_size: Width.
         num_layers: Blocks.
         num_heads: Attention heads.
@@ -23,6 +31,12 @@ class ModelSection:
         text_vocab_size: Tokens of the text tokenizer trained on the item texts.
     """
 
+    base: str | None = None
+    revision: str | None = None
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "float32"
+    quantization: Literal["none", "4bit", "8bit"] = "none"
+    initialization: Literal["mean", "codebook"] = "mean"
+    text_epochs: float = 0
     hidden_size: int = 128
     num_layers: int = 2
     num_heads: int = 4
@@ -41,7 +55,8 @@ class AlignSection:
         max_history: Items of a history that a target is predicted from.
         epochs: Passes over all users.
         max_steps: Optimiser steps in place of epochs; -1 = use epochs.
-        batch_size: Users a step, over all processes.
+        batch_size: Rows a step, over all processes and accumulated passes.
+        gradient_accumulation: Passes a step is made of.
         learning_rate: AdamW's peak rate.
         lr_scheduler: Name of a transformers schedule.
         warmup_steps: Steps of linear warm-up.
@@ -49,6 +64,14 @@ class AlignSection:
         weight_decay: Of the body.
         embedding_weight_decay: Of the embedding matrix.
         residual_dropout: On embeddings and residual branches.
+        lora_r: Rank of the adapters; only they and the new tokens' rows train; 0 = every weight trains.
+        lora_alpha: Their scale is this over the rank.
+        lora_dropout: On their input.
+        rows_first_steps: Steps in which only the new tokens' rows train, before everything else does.
+        bf16: Mixed precision in bfloat16.
+        activation_checkpointing: Less memory for a second forward pass.
+        max_length: Longest row in tokens; histories and texts are cut to fit, answers never; null = no limit.
+        report_to: Tracker: trackio, tensorboard, wandb, or none.
         ema_decay: Of the weights' moving average; 0 = off.
         max_grad_norm: Gradient clipping.
         evaluate_every: Optimiser steps between validations; each writes a checkpoint.
@@ -69,7 +92,16 @@ class AlignSection:
     adam_beta2: float = 0.98
     weight_decay: float = 0.05
     embedding_weight_decay: float = 0.01
+    gradient_accumulation: int = 1
     residual_dropout: float = 0.3
+    lora_r: int = 0
+    lora_alpha: float = 32
+    lora_dropout: float = 0.05
+    rows_first_steps: int = 0
+    bf16: bool = False
+    activation_checkpointing: bool = False
+    max_length: int | None = None
+    report_to: Literal["none", "trackio", "tensorboard", "wandb"] = "none"
     ema_decay: float = 0.99
     max_grad_norm: float = 1.0
     evaluate_every: int = 200

@@ -1,0 +1,87 @@
+"""The language model a recipe starts from: pretrained, from scratch, from item texts, or from a bundle.
+
+Does not know tasks or training on Semantic IDs.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from pathlib import Path
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from genrec.artifacts import has_artifact, saved_artifact
+from genrec.catalog import Catalog, code_vectors
+from genrec.config import fingerprint
+from genrec.data import ItemTable
+from genrec.pipeline.semantic_ids import content_vectors
+from genrec.recipe import Recipe
+from genrec.recommender import GenerativeRecommender
+from genrec.training import pretrain_on_texts
+from genrec.vocabulary import SemanticIdVocabulary, build_small_model, extend_model, train_text_tokenizer
+
+logger = logging.getLogger(__name__)
+
+KIND = "base_model"
+TEXT_FIELDS = ("title", "brand", "categories", "description")
+
+
+def language_model(
+    recipe: Recipe, items: ItemTable, catalog: Catalog
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, SemanticIdVocabulary]:
+    """Model, extended text tokenizer and vocabulary of a recipe, before training."""
+    section = recipe.model
+    if recipe.start_from is not None:
+        known = GenerativeRecommender.from_pretrained(recipe.start_from)
+        return known.model, known.text_tokenizer, known.vocabulary
+    if section.base is None and not section.text_epochs:
+        text_tokenizer = train_text_tokenizer(items.texts(TEXT_FIELDS), section.text_vocab_size)
+        vocabulary = SemanticIdVocabulary.extend(text_tokenizer, catalog.spec)
+        return _from_scratch(recipe, text_tokenizer), text_tokenizer, vocabulary
+    codebooks = None
+    if section.initialization == "codebook":
+        codebooks = code_vectors(catalog, content_vectors(recipe, items))
+    return extend_model(
+        section.base if section.base is not None else str(text_base(recipe, items)),
+        catalog.spec,
+        dtype=None if section.dtype == "auto" else section.dtype,
+        quantization=None if section.quantization == "none" else section.quantization,
+        revision=section.revision,
+        initialization=section.initialization,
+        codebooks=codebooks,
+        seed=recipe.seed,
+    )
+
+
+def text_base(recipe: Recipe, items: ItemTable) -> Path:
+    """A small language model trained on the item texts alone, as a plain model folder; kept and reused."""
+    folder = recipe.output_dir / "base"
+    facts = {"inputs": fingerprint([items.fingerprint(), recipe.model, recipe.seed])}
+    if not has_artifact(folder, kind=KIND, facts=facts):
+        logger.info("training a small language model on %d item texts", len(items))
+        texts = items.texts(TEXT_FIELDS)
+        text_tokenizer = train_text_tokenizer(texts, recipe.model.text_vocab_size)
+        model = _from_scratch(recipe, text_tokenizer)
+        epochs = recipe.model.text_epochs
+        with tempfile.TemporaryDirectory() as scratch:
+            pretrain_on_texts(model, text_tokenizer, texts, scratch, epochs=epochs, seed=recipe.seed)
+        with saved_artifact(folder, kind=KIND, facts=facts) as temporary:
+            model.save_pretrained(temporary)
+            text_tokenizer.save_pretrained(temporary)
+    return folder
+
+
+def _from_scratch(recipe: Recipe, text_tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
+    section = recipe.model
+    return build_small_model(
+        text_tokenizer,
+        hidden_size=section.hidden_size,
+        num_layers=section.num_layers,
+        num_heads=section.num_heads,
+        intermediate_size=section.intermediate_size,
+        max_positions=2048,
+        initializer_range=section.initializer_range,
+        tie_word_embeddings=section.tie_word_embeddings,
+        seed=recipe.seed,
+    )

@@ -1,0 +1,63 @@
+"""Where a recipe's model comes from: item texts first, then the catalog's tokens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from genrec import GenRecError, Recipe
+from genrec.pipeline import build_ids, load_inputs
+from genrec.pipeline.base_model import language_model, text_base
+from genrec.pipeline.semantic_ids import load_catalog
+
+SMALL = [
+    "data.num_items=60",
+    "data.num_users=150",
+    "embeddings.dim=12",
+    "model.hidden_size=16",
+    "model.num_layers=1",
+    "model.num_heads=2",
+    "model.intermediate_size=16",
+    "model.text_vocab_size=280",
+    "model.text_epochs=1",
+]
+
+
+def test_a_model_reads_the_item_texts_before_it_gets_the_tokens(tmp_path: Path) -> None:
+    recipe = Recipe.load("quickstart", [*SMALL, f"output_dir={tmp_path}", "model.initialization=codebook"])
+    inputs = load_inputs(recipe)
+    build_ids(recipe, inputs)
+    model, text_tokenizer, vocabulary = language_model(recipe, inputs.items, load_catalog(recipe))
+    base = AutoModelForCausalLM.from_pretrained(tmp_path / "base")
+    plain = AutoTokenizer.from_pretrained(tmp_path / "base")
+    rows = base.get_input_embeddings().weight
+    assert len(rows) == len(plain)
+    assert (model.get_input_embeddings().weight[: len(rows)] == rows).all()
+    assert len(text_tokenizer) == len(plain) + len(vocabulary.reserved_ids)
+    written = (tmp_path / "base" / "manifest.json").stat().st_mtime_ns
+    assert text_base(recipe, inputs.items) == tmp_path / "base"
+    assert (tmp_path / "base" / "manifest.json").stat().st_mtime_ns == written  # not trained again
+
+
+def test_a_pretrained_folder_is_taken_as_it_is(tmp_path: Path) -> None:
+    first = Recipe.load("quickstart", [*SMALL, f"output_dir={tmp_path / 'first'}"])
+    inputs = load_inputs(first)
+    base = text_base(first, inputs.items)
+    from_scratch = [*SMALL[:-1], f"output_dir={tmp_path / 'second'}", f"model.base={base}"]
+    second = Recipe.load("quickstart", from_scratch)
+    build_ids(second, inputs)
+    model, _, _ = language_model(second, inputs.items, load_catalog(second))
+    rows = AutoModelForCausalLM.from_pretrained(base).get_input_embeddings().weight
+    assert (model.get_input_embeddings().weight[: len(rows)] == rows).all()
+
+
+def test_two_bases_are_one_too_many() -> None:
+    with pytest.raises(GenRecError, match=r"model\.base names a pretrained one"):
+        Recipe.load("quickstart", [*SMALL, "model.base=somewhere"])
+
+
+def test_quantised_weights_need_adapters() -> None:
+    with pytest.raises(GenRecError, match=r"set align\.lora_r"):
+        Recipe.load("quickstart", ["model.quantization=4bit"])
