@@ -5,6 +5,7 @@ Does not know torch, Semantic IDs or prompts.
 
 from genrec.data.canonical import canonical_order
 from genrec.data.cases import Cases, Histories, Split
+from genrec.data.dialogues import Dialogue, Dialogues, DialogueTurn
 from genrec.data.interactions import InteractionLog
 from genrec.data.items import ItemTable
 from genrec.data.search_task import SearchTask
@@ -12,6 +13,9 @@ from genrec.data.synthetic_world import SyntheticWorld
 
 __all__ = [
     "Cases",
+    "Dialogue",
+    "DialogueTurn",
+    "Dialogues",
     "Histories",
     "InteractionLog",
     "ItemTable",
