@@ -6,7 +6,7 @@ makes resuming exact and one process equal to many.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -14,8 +14,11 @@ import numpy as np
 from genrec.catalog import Catalog
 from genrec.data import InteractionLog
 from genrec.errors import DataError
+from genrec.tasks.keyed_permutation import mixed, permuted
 from genrec.tasks.prompts import PromptBuilder
-from genrec.tasks.seqrec import SeqRec
+from genrec.tasks.seqrec import Form, seqrec_task, serving_template
+from genrec.tasks.sequences import Sequences
+from genrec.tasks.templates import Template
 
 
 class Task(Protocol):
@@ -42,16 +45,32 @@ class Task(Protocol):
 class TaskMixture:
     """The rows of all tasks, one after the other; the trainer's sampler shuffles them.
 
+    A task with a weight or a cap gives a part of its rows in each epoch, or some of them more than once.
+    Every row has its turn before any has the next one, in an order that is computed from the seed and never
+    stored.
+
     Args:
         catalog: The catalog whose Semantic IDs the rows speak.
         tasks: At least one task.
-        seed: Seed of everything drawn inside rows.
+        weights: Task name -> rows an epoch as a multiple of the task's own; 1 where nothing is said.
+        caps: Task name -> most rows an epoch.
+        seed: Seed of everything drawn.
+        template: Wording that the trained model is to be asked for the next item in; None = the packed form.
 
     Raises:
-        DataError: No task.
+        DataError: No task, a weight or a cap of a task that is not there, or one that leaves no row.
     """
 
-    def __init__(self, catalog: Catalog, tasks: Sequence[Task], *, seed: int = 0) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        tasks: Sequence[Task],
+        *,
+        weights: Mapping[str, float] | None = None,
+        caps: Mapping[str, int] | None = None,
+        seed: int = 0,
+        template: Template | None = None,
+    ) -> None:
         if not tasks:
             raise DataError(
                 "a mixture needs a task", received="an empty list", remedy="pass at least one task"
@@ -59,14 +78,35 @@ class TaskMixture:
         self.catalog = catalog
         self.tasks = tuple(tasks)
         self.seed = seed
-        self._ends = np.cumsum([len(task) for task in self.tasks])
+        self.template = template
+        self.counts = _counts(self.tasks, weights or {}, caps or {})
+        self._ends = np.cumsum(self.counts)
 
     @classmethod
     def seqrec(
-        cls, catalog: Catalog, log: InteractionLog, *, max_history: int = 20, seed: int = 0
+        cls,
+        catalog: Catalog,
+        log: InteractionLog,
+        *,
+        max_history: int = 20,
+        form: Form = "packed",
+        held_out: Collection[str] = (),
+        seed: int = 0,
     ) -> TaskMixture:
-        """The mixture of `seqrec` alone."""
-        return cls(catalog, [SeqRec.from_log(catalog, log, max_history=max_history)], seed=seed)
+        """The mixture of `seqrec` alone.
+
+        Args:
+            catalog: Items and their Semantic IDs.
+            log: The training part of a split.
+            max_history: Longest history a target is predicted from.
+            form: `packed` learns a user's every next item in one row without words; `prompted` one next item
+                in a templated row.
+            held_out: Ids of items that no training row may name.
+            seed: Seed of everything drawn.
+        """
+        sequences = Sequences.from_log(catalog, log, held_out)
+        task = seqrec_task(catalog, sequences, form=form, max_history=max_history)
+        return cls(catalog, [task], seed=seed, template=serving_template(form))
 
     def __len__(self) -> int:
         """Rows an epoch, all tasks together."""
@@ -74,16 +114,56 @@ class TaskMixture:
 
     @property
     def num_targets(self) -> int:
-        """Items predicted in one epoch, all tasks together."""
-        return sum(task.num_targets for task in self.tasks)
+        """Items predicted in one epoch, all tasks together; rounded where a task gives a part of its rows."""
+        parts = zip(self.tasks, self.counts, strict=True)
+        return sum(round(task.num_targets * count / len(task)) for task, count in parts)
+
+    def locate(self, index: int, epoch: int) -> tuple[Task, int]:
+        """The task that row `index` of an epoch belongs to, and which of the task's rows it is.
+
+        Raises:
+            DataError: There is no such row.
+        """
+        if not 0 <= index < len(self):
+            raise DataError(
+                "there is no such row", received=f"row {index} of {len(self)}", remedy="count rows from 0"
+            )
+        which = int(np.searchsorted(self._ends, index, side="right"))
+        inside = index - (int(self._ends[which - 1]) if which else 0)
+        task, count = self.tasks[which], self.counts[which]
+        size = len(task)
+        if count == size:
+            return task, inside
+        turn, place = divmod(epoch * count + inside, size)
+        return task, permuted(place, size, mixed(self.seed, which, turn))
 
     def row(self, index: int, epoch: int, builder: PromptBuilder) -> dict[str, np.ndarray]:
         """Row `index` of an epoch: `input_ids` and `labels`, int64 `[length]`."""
-        which = int(np.searchsorted(self._ends, index, side="right"))
-        inside = index - (int(self._ends[which - 1]) if which else 0)
+        task, inside = self.locate(index, epoch)
         rng = np.random.default_rng((self.seed, epoch, index))
-        ids, labels = self.tasks[which].row(inside, rng, builder)
+        ids, labels = task.row(inside, rng, builder)
         return {"input_ids": ids, "labels": labels}
+
+
+def _counts(tasks: Sequence[Task], weights: Mapping[str, float], caps: Mapping[str, int]) -> list[int]:
+    names = [task.name for task in tasks]
+    strange = sorted((weights.keys() | caps.keys()) - set(names))
+    if strange:
+        raise DataError(
+            "a weight or a cap names a task that is not in the mixture",
+            received=", ".join(strange),
+            remedy=f"the tasks are {', '.join(names)}",
+        )
+    wanted = [round(len(task) * weights.get(task.name, 1)) for task in tasks]
+    counts = [min(count, caps.get(name, count)) for name, count in zip(names, wanted, strict=True)]
+    if min(counts) < 1:
+        name = names[counts.index(min(counts))]
+        raise DataError(
+            f"the weight or the cap of {name} leaves no row",
+            received=f"weight {weights.get(name, 1)}, cap {caps.get(name)}",
+            remedy="leave the task out instead",
+        )
+    return counts
 
 
 class TokenRows:

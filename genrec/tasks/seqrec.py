@@ -8,6 +8,7 @@ the prompted form a row is one prefix, another one each epoch, in one of the tem
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -17,7 +18,9 @@ from genrec.errors import DataError
 from genrec.tasks.prompts import PromptBuilder
 from genrec.tasks.segments import Codes
 from genrec.tasks.sequences import Sequences, Targets
-from genrec.tasks.templates import load_templates
+from genrec.tasks.templates import Template, load_templates
+
+Form = Literal["packed", "prompted"]
 
 
 class SeqRec:
@@ -120,3 +123,25 @@ class PromptedSeqRec:
         template = self.form.draw(rng, held_out=builder.held_out)
         history, item = Codes(self.codes[drawn.history]), Codes(self.codes[drawn.target : drawn.target + 1])
         return builder.sample(*template.fill({"history": history, "item": item}))
+
+
+def seqrec_task(
+    catalog: Catalog, sequences: Sequences, *, form: Form, max_history: int = 20
+) -> SeqRec | PromptedSeqRec:
+    """`seqrec` in one of its forms.
+
+    Raises:
+        DataError: Another form, or no user with a next item.
+    """
+    if form not in get_args(Form):
+        raise DataError("unknown form of seqrec", received=repr(form), remedy="use 'packed' or 'prompted'")
+    match form:
+        case "packed":
+            return SeqRec(catalog.codes, sequences.rows, sequences.offsets, max_history=max_history)
+        case "prompted":
+            return PromptedSeqRec(catalog.codes, sequences, max_history=max_history)
+
+
+def serving_template(form: Form) -> Template | None:
+    """The wording a model trained in this form is asked in: the first training one, None for packed rows."""
+    return load_templates("seqrec")["next_item"].training[0] if form == "prompted" else None

@@ -1,28 +1,23 @@
-"""Texts of items by catalog row, each tokenised once, when it is first needed.
+"""Columns of untrusted texts, each text tokenised once, when it is first needed.
 
-Does not know prompts, nor which text is shown where.
+Does not know items, nor which text is shown where.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from genrec.catalog import Catalog
-from genrec.data import ItemTable
 from genrec.vocabulary import UntrustedTextEncoder
 
 BLOCK = 256  # texts handed to the text tokenizer at once
 
-logger = logging.getLogger(__name__)
-
 
 class TextColumn:
-    """One untrusted text per catalog row, "" where there is none.
+    """One untrusted text a row, "" where there is none.
 
     Args:
         name: Name of the column, for messages.
@@ -32,24 +27,6 @@ class TextColumn:
     def __init__(self, name: str, texts: Sequence[str]) -> None:
         self.name = name
         self.texts: pa.Array = pc.utf8_trim_whitespace(pa.array(texts, pa.large_string()))
-
-    @classmethod
-    def of(cls, catalog: Catalog, items: ItemTable, *fields: str) -> TextColumn | None:
-        """The texts of a catalog's items: their non-empty fields as "value. value".
-
-        Returns:
-            None where the item table has none of the fields, or nothing in them; the log (logging) names
-            them then.
-        """
-        column = cls(" and ".join(fields), items.texts(fields, catalog.item_ids))
-        if column.filled().any():
-            return column
-        logger.warning(
-            "the item table has no %s: forms of tasks that need it are left out (columns: %s)",
-            column.name,
-            ", ".join(items.columns),
-        )
-        return None
 
     def __len__(self) -> int:
         """Number of rows."""
