@@ -33,12 +33,15 @@ class BundleSettings:
         max_history: Items of a history that count.
         num_beams: Prefixes kept a step.
         popular_items: The training log's most used items, best first: the answer to an empty history.
+        template: Wording of the prompt, with `{history}` where the items stand (`TaskMixture.template`); ""
+            = the packed form.
     """
 
     normalize: str = "allowed"
     max_history: int = 20
     num_beams: int = 20
     popular_items: tuple[str, ...] = ()
+    template: str = ""
 
 
 def write_bundle(

@@ -19,7 +19,7 @@ from genrec.errors import DataError, DecodingError
 from genrec.recommender.bundle import BundleSettings, read_bundle, write_bundle
 from genrec.recommender.generative_ranker import GenerativeRanker
 from genrec.semantic_ids import ItemTokenizer
-from genrec.tasks import PromptBuilder
+from genrec.tasks import PromptBuilder, Template
 from genrec.vocabulary import SemanticIdVocabulary
 
 
@@ -95,7 +95,12 @@ class GenerativeRecommender:
         self.metrics = metrics or {}
         self.ranker = GenerativeRanker(
             model,
-            PromptBuilder.for_tokenizer(text_tokenizer, vocabulary, max_history=self.settings.max_history),
+            PromptBuilder.for_tokenizer(
+                text_tokenizer,
+                vocabulary,
+                max_history=self.settings.max_history,
+                template=Template(self.settings.template, "{item}") if self.settings.template else None,
+            ),
             catalog,
             normalize=cast(Normalization, self.settings.normalize),
             num_beams=self.settings.num_beams,

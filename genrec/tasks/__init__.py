@@ -4,7 +4,13 @@ Does not know optimisers, models or searches.
 """
 
 from genrec.tasks.attribute_texts import AttributeTexts
+from genrec.tasks.fusionseqrec import FusionSeqRec
+from genrec.tasks.index2item import Index2Item
+from genrec.tasks.item2index import Item2Index
+from genrec.tasks.item_texts import ItemForms, ItemTexts, drawn_form, held_out_rows
+from genrec.tasks.itemsearch import ItemSearch
 from genrec.tasks.mixture import Task, TaskMixture, TokenRows
+from genrec.tasks.preferenceobtain import PreferenceObtain
 from genrec.tasks.prompts import IGNORED_LABEL, PromptBuilder
 from genrec.tasks.segments import Codes, ColumnTexts, Segment, Trusted, Turn, Untrusted
 from genrec.tasks.seqrec import PromptedSeqRec, SeqRec
@@ -19,6 +25,13 @@ __all__ = [
     "Codes",
     "ColumnTexts",
     "Draw",
+    "FusionSeqRec",
+    "Index2Item",
+    "Item2Index",
+    "ItemForms",
+    "ItemSearch",
+    "ItemTexts",
+    "PreferenceObtain",
     "PreferenceSource",
     "PromptBuilder",
     "PromptedSeqRec",
@@ -36,5 +49,7 @@ __all__ = [
     "Trusted",
     "Turn",
     "Untrusted",
+    "drawn_form",
+    "held_out_rows",
     "load_templates",
 ]

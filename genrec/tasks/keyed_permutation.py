@@ -29,14 +29,14 @@ def permuted(index: int, size: int, key: int) -> int:
     Args:
         index: 0 to `size - 1`.
         size: How many numbers there are, at least 1.
-        key: Which permutation.
+        key: Which permutation, 64 bits.
     """
     half = max(1, ((size - 1).bit_length() + 1) // 2)
     low = (1 << half) - 1
     while True:
         left, right = index >> half, index & low
         for turn in range(ROUNDS):
-            left, right = right, left ^ (mixed(key, turn, right) & low)
+            left, right = right, left ^ (mixed(key ^ (turn << 60 | right)) & low)
         index = left << half | right
         if index < size:
             return index

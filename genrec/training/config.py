@@ -24,6 +24,8 @@ class AlignmentConfig(SFTConfig):
             children of the true prefix, as constrained decoding sees them), `level` (the position's tokens),
             `full` (everything).
         max_history: Items of a history that a target is predicted from.
+        max_length: Most tokens of a templated row, None = no limit; longer prompts are shortened, answers
+            never are.
         ema_decay: Decay of the exponential moving average of the weights; 0 turns averaging off.
         residual_dropout: Dropout on the embeddings and on every block's two residual branches, which a
             Qwen3-shaped model has none of; for models trained from scratch.

@@ -81,7 +81,13 @@ class AlignmentTrainer(SFTTrainer):
                 received=f"{len(train_dataset)} rows for {batch} a step over {args.world_size} process(es)",
                 remedy=f"set the batch size to at most {len(train_dataset)}",
             )
-        builder = PromptBuilder.for_tokenizer(text_tokenizer, vocabulary, max_history=args.max_history)
+        builder = PromptBuilder.for_tokenizer(
+            text_tokenizer,
+            vocabulary,
+            max_history=args.max_history,
+            template=train_dataset.template,
+            max_length=args.max_length,
+        )
         rows = TokenRows(train_dataset, builder)
         sample = {name: values.tolist() for name, values in rows[0].items()}
         super().__init__(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from genrec import GenerativeRecommender, ItemTable
 from genrec.catalog import Catalog
 from genrec.errors import ArtifactError, DataError, DecodingError, GenRecError
 from genrec.recommender.bundle import BundleSettings
+from genrec.tasks import load_templates
 
 IDS = [f"i{row}" for row in range(30)]
 
@@ -122,6 +124,25 @@ def test_a_bundle_comes_back_with_the_same_answers(recommender: GenerativeRecomm
         assert [r.score for r in found] == pytest.approx([r.score for r in expected], abs=1e-6)
     assert (again.settings, again.metrics) == (recommender.settings, {"a": 1})
     assert again.items.fingerprint() == recommender.items.fingerprint()
+
+
+def test_a_bundle_remembers_the_wording_its_model_is_asked_in(
+    recommender: GenerativeRecommender, tmp_path: Path
+) -> None:
+    template = load_templates("seqrec")["next_item"].training[0]
+    parts = (recommender.model, recommender.text_tokenizer, recommender.vocabulary, recommender.catalog)
+    settings = replace(recommender.settings, template=template.prompt)
+    prompted = GenerativeRecommender(*parts, recommender.items, settings=settings)
+    ids = prompted.ranker.builder.history(recommender.catalog.codes[:2])
+    shown = recommender.text_tokenizer.decode(ids)
+    assert shown.startswith("<|bos|>" + template.prompt.partition("{history}")[0])
+    assert prompted.recommend(["i1"], 8) != recommender.recommend(["i1"], 8)
+    prompted.save_pretrained(tmp_path / "bundle")
+    again = GenerativeRecommender.from_pretrained(tmp_path / "bundle")
+    assert again.settings == settings
+    assert [r.item_id for r in again.recommend(["i1"], 8)] == [
+        r.item_id for r in prompted.recommend(["i1"], 8)
+    ]
 
 
 def test_a_bundle_names_every_file_in_its_manifest(bundle: Path) -> None:
