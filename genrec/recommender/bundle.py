@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import Any, cast
 
 from torch import Tensor
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from genrec.artifacts import open_artifact, saved_artifact
 from genrec.catalog import Catalog
@@ -83,6 +90,12 @@ def _model_rows(model: PreTrainedModel) -> int:
     return int(cast(Tensor, weight).shape[0])
 
 
+def _load_model(folder: Path) -> PreTrainedModel:
+    config = AutoConfig.from_pretrained(folder)
+    loader: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+    return cast(PreTrainedModel, loader.from_pretrained(folder, use_safetensors=True))
+
+
 def read_bundle(folder: Path) -> dict[str, Any]:
     """All parts of a bundle, each checked against the manifest and against each other.
 
@@ -91,7 +104,7 @@ def read_bundle(folder: Path) -> dict[str, Any]:
     """
     facts = open_artifact(folder, kind=KIND)
     text_tokenizer = AutoTokenizer.from_pretrained(folder / "text_tokenizer")
-    model = AutoModelForCausalLM.from_pretrained(folder / "model", use_safetensors=True)
+    model = _load_model(folder / "model")
     vocabulary = SemanticIdVocabulary.load(folder)
     catalog = Catalog.load(folder / "catalog")
     items = ItemTable.read(folder / "items.parquet")

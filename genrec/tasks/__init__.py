@@ -11,6 +11,7 @@ from genrec.tasks.item_texts import ItemForms, ItemTexts, drawn_form, held_out_r
 from genrec.tasks.itemsearch import ItemSearch
 from genrec.tasks.mixture import Task, TaskMixture, TokenRows
 from genrec.tasks.preferenceobtain import PreferenceObtain
+from genrec.tasks.prefix_seqrec import PrefixSeqRec
 from genrec.tasks.prompts import IGNORED_LABEL, PromptBuilder
 from genrec.tasks.segments import Codes, ColumnTexts, Segment, Trusted, Turn, Untrusted
 from genrec.tasks.seqrec import PromptedSeqRec, SeqRec
@@ -33,6 +34,7 @@ __all__ = [
     "ItemTexts",
     "PreferenceObtain",
     "PreferenceSource",
+    "PrefixSeqRec",
     "PromptBuilder",
     "PromptedSeqRec",
     "QuerySource",

@@ -10,6 +10,7 @@ from genrec.training.loss import SemanticIdLoss
 from genrec.training.loss_curve import LossCurve
 from genrec.training.packing import PackingCollator
 from genrec.training.processes import on_cpu, process_state
+from genrec.training.seq2seq_collator import Seq2SeqCollator
 from genrec.training.text_pretraining import pretrain_on_texts
 from genrec.training.trainer import AlignmentTrainer
 
@@ -19,6 +20,7 @@ __all__ = [
     "LossCurve",
     "PackingCollator",
     "SemanticIdLoss",
+    "Seq2SeqCollator",
     "WeightAveraging",
     "newest_complete_checkpoint",
     "on_cpu",

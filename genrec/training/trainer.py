@@ -29,6 +29,7 @@ from genrec.decoding import Normalization, OutputHead
 from genrec.errors import TrainingError
 from genrec.tasks import PromptBuilder, TaskMixture, TokenRows
 from genrec.training.averaging import WeightAveraging
+from genrec.training.batch_collator import batch_collator
 from genrec.training.checkpoints import (
     mark_complete,
     newest_complete_checkpoint,
@@ -41,9 +42,9 @@ from genrec.training.faults import FiniteLoss, told_faults
 from genrec.training.interrupt import PoliteStop
 from genrec.training.loss import SemanticIdLoss
 from genrec.training.loss_curve import LossCurve
-from genrec.training.packing import PackingCollator
 from genrec.training.processes import any_process
 from genrec.training.residual_dropout import add_residual_dropout
+from genrec.training.seq2seq_loss import seq2seq_loss
 from genrec.vocabulary import SemanticIdVocabulary
 
 logger = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ class AlignmentTrainer(SFTTrainer):
         callbacks: More callbacks, such as the evaluation room's `RetrievalCallback`.
 
     Raises:
-        TrainingError: Fewer rows than one batch over all processes.
+        TrainingError: Fewer rows than one batch over all processes, or packed rows for an encoder-decoder.
     """
 
     def __init__(
@@ -95,7 +96,7 @@ class AlignmentTrainer(SFTTrainer):
             args=args,
             train_dataset=Dataset.from_list([sample]),  # trl insists on the class; the rows follow
             processing_class=text_tokenizer,
-            data_collator=PackingCollator(builder.pad_token_id),
+            data_collator=batch_collator(model, builder, train_dataset),
         )
         self.train_dataset = rows
         self.prompt_builder = builder
@@ -161,6 +162,18 @@ class AlignmentTrainer(SFTTrainer):
     ) -> Any:
         """Mean loss of a labelled token over the whole step's batch, in nats, in place of trl's."""
         labels = inputs["labels"]
+        if cast(PreTrainedModel, self.model).config.is_encoder_decoder:
+            total = seq2seq_loss(model, inputs, self.semantic_id_loss)
+        else:
+            total = self._packed_loss(model, inputs)
+        if num_items_in_batch is None:
+            loss = total / (labels[:, 1:] != -100).sum().clamp(min=1)
+        else:
+            # the count is over all processes while gradients are averaged over them
+            loss = total * self.accelerator.num_processes / num_items_in_batch
+        return (loss, {"loss": loss}) if return_outputs else loss
+
+    def _packed_loss(self, model: nn.Module, inputs: dict[str, Any]) -> Tensor:
         out = model(
             input_ids=inputs["input_ids"],
             position_ids=inputs["position_ids"],
@@ -169,13 +182,7 @@ class AlignmentTrainer(SFTTrainer):
             logits_to_keep=1,
         )
         head = OutputHead.of(self.accelerator.unwrap_model(model))
-        total = self.semantic_id_loss(out.hidden_states[-1], head, inputs["input_ids"], labels)
-        if num_items_in_batch is None:
-            loss = total / (labels[:, 1:] != -100).sum().clamp(min=1)
-        else:
-            # the count is over all processes while gradients are averaged over them
-            loss = total * self.accelerator.num_processes / num_items_in_batch
-        return (loss, out) if return_outputs else loss
+        return self.semantic_id_loss(out.hidden_states[-1], head, inputs["input_ids"], inputs["labels"])
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """AdamW with its own weight decay for the embedding matrix where one is asked for."""

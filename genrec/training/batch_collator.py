@@ -1,0 +1,33 @@
+"""Which collator makes a model's batches.
+
+Does not know how a batch is laid out: the collators do.
+"""
+
+from __future__ import annotations
+
+from transformers import PreTrainedModel
+
+from genrec.errors import TrainingError
+from genrec.tasks import PromptBuilder, SeqRec, TaskMixture
+from genrec.training.packing import PackingCollator
+from genrec.training.seq2seq_collator import Seq2SeqCollator
+
+
+def batch_collator(
+    model: PreTrainedModel, builder: PromptBuilder, mixture: TaskMixture
+) -> PackingCollator | Seq2SeqCollator:
+    """Packed sequences for decoder-only models, prompts and answers for encoder-decoder models.
+
+    Raises:
+        TrainingError: Packed `seqrec` rows for an encoder-decoder, which would learn all of a user's items as
+            one long answer to the first.
+    """
+    if not model.config.is_encoder_decoder:
+        return PackingCollator(builder.pad_token_id)
+    if any(isinstance(task, SeqRec) for task in mixture.tasks):
+        raise TrainingError(
+            "an encoder-decoder model cannot learn from packed rows of seqrec",
+            received=f"{type(model).__name__} with the task SeqRec",
+            remedy="use PrefixSeqRec, which gives a row for every prefix",
+        )
+    return Seq2SeqCollator(builder.pad_token_id, model.config.decoder_start_token_id)
