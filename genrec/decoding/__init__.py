@@ -4,6 +4,7 @@ Does not know a prompt's wording, nor how results are judged.
 """
 
 from genrec.decoding.beam_search import BeamSearchResult, ConstrainedBeamSearch
+from genrec.decoding.item_level_search import ItemLevelSearch
 from genrec.decoding.normalization import NORMALIZATIONS, Normalization, candidate_log_probs
 from genrec.decoding.output_head import Head, LogitsHead, OutputHead
 from genrec.decoding.step_model import StepModel, step_model
@@ -14,6 +15,7 @@ __all__ = [
     "BeamSearchResult",
     "ConstrainedBeamSearch",
     "Head",
+    "ItemLevelSearch",
     "LogitsHead",
     "Normalization",
     "OutputHead",

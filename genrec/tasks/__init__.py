@@ -7,6 +7,7 @@ from genrec.tasks.attribute_texts import AttributeTexts
 from genrec.tasks.fusionseqrec import FusionSeqRec
 from genrec.tasks.index2item import Index2Item
 from genrec.tasks.item2index import Item2Index
+from genrec.tasks.item_sequences import ItemSequences
 from genrec.tasks.item_texts import ItemForms, ItemTexts, drawn_form, held_out_rows
 from genrec.tasks.itemsearch import ItemSearch
 from genrec.tasks.mixture import Task, TaskMixture, TokenRows
@@ -31,6 +32,7 @@ __all__ = [
     "Item2Index",
     "ItemForms",
     "ItemSearch",
+    "ItemSequences",
     "ItemTexts",
     "PreferenceObtain",
     "PreferenceSource",

@@ -6,6 +6,7 @@ Does not know metrics or rankers: evaluation reaches training as a callback.
 from genrec.training.averaging import WeightAveraging
 from genrec.training.checkpoints import newest_complete_checkpoint
 from genrec.training.config import AlignmentConfig
+from genrec.training.item_trainer import ItemTrainer, ItemTrainingConfig
 from genrec.training.loss import SemanticIdLoss
 from genrec.training.loss_curve import LossCurve
 from genrec.training.packing import PackingCollator
@@ -17,6 +18,8 @@ from genrec.training.trainer import AlignmentTrainer
 __all__ = [
     "AlignmentConfig",
     "AlignmentTrainer",
+    "ItemTrainer",
+    "ItemTrainingConfig",
     "LossCurve",
     "PackingCollator",
     "SemanticIdLoss",

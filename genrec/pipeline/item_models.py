@@ -1,0 +1,77 @@
+"""Training of item models (the item-level generator, its control without codes, SASRec) on a split.
+
+Does not know test cases: early stopping looks at the validation cases only.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from transformers import PreTrainedModel
+
+from genrec.data import Split, canonical_order
+from genrec.evaluation import RetrievalCallback, RetrievalEvaluator
+from genrec.ranking import Ranker
+from genrec.tasks import ItemSequences
+from genrec.training import ItemTrainer, ItemTrainingConfig
+
+logger = logging.getLogger(__name__)
+
+M = TypeVar("M", bound=PreTrainedModel)
+
+
+def train_item_model(
+    model: M,
+    make_ranker: Callable[[Any], Ranker],
+    split: Split,
+    item_ids: list[str],
+    args: ItemTrainingConfig,
+    *,
+    evaluate_every: int = 200,
+    patience: int = 5,
+    validation_users: int = 0,
+    mask_history: bool = False,
+) -> tuple[M, RetrievalCallback]:
+    """Trains until validation NDCG@10 gets no better; a killed run is taken up at its newest checkpoint.
+
+    Args:
+        model: A model of `genrec.models` with `config.max_positions`.
+        make_ranker: Ranker of the model in training.
+        split: What trains and what chooses.
+        item_ids: The catalog.
+        args: Training arguments; `output_dir` holds checkpoints, the loss curve and the best weights.
+        evaluate_every: Optimiser steps between validations.
+        patience: Validations without a better value before training stops; 0 = never.
+        validation_users: Users of the validation sample; 0 = all.
+        mask_history: Whether validation takes a history's items out of the lists.
+
+    Returns:
+        The model with the best weights, in evaluation mode, and the callback, which knows their value and
+        step.
+    """
+    cases = split.validation
+    if validation_users:
+        cases = cases.sample(min(validation_users, len(cases)), seed=args.seed)
+    evaluator = RetrievalEvaluator(cases, item_ids=item_ids, ks=(10,), mask_history=mask_history, bootstrap=0)
+    rows = ItemSequences(
+        canonical_order(item_ids), split.train, max_history=model.config.max_positions, seed=args.seed
+    )
+    trainer = ItemTrainer(model=model, train_dataset=rows, args=args)
+    callback = RetrievalCallback(
+        evaluator,
+        make_ranker,
+        Path(str(args.output_dir)),
+        every_steps=evaluate_every,
+        patience=patience,
+        averaging=trainer.averaging,
+    )
+    trainer.add_callback(callback)
+    parameters = sum(p.numel() for p in model.parameters())
+    logger.info("%d users, %d parameters, %d threads", len(rows), parameters, torch.get_num_threads())
+    trainer.train()
+    best = type(model).from_pretrained(callback.best_weights())
+    return best.eval(), callback

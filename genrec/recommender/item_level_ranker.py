@@ -1,0 +1,88 @@
+"""The item-level generator with its catalog as a `Ranker`.
+
+Does not know titles, files or metrics: histories of item ids in, ranked item ids out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from genrec.catalog import Catalog
+from genrec.decoding import ItemLevelSearch
+from genrec.errors import DecodingError
+from genrec.models import ItemLevelModel
+from genrec.tasks.item_sequences import padded_items
+
+
+class ItemLevelRanker:
+    """Ranks by beam search over the catalog's trie; part of the `Ranker` protocol.
+
+    Args:
+        model: The model.
+        catalog: Its items.
+        num_beams: Prefixes kept a level.
+        batch_size: Histories searched at once.
+        popular_items: Ranked answer to a history without a known item, best first.
+        name: Name in reports.
+
+    Raises:
+        DecodingError: The model was made for other Semantic IDs.
+    """
+
+    def __init__(
+        self,
+        model: ItemLevelModel,
+        catalog: Catalog,
+        *,
+        num_beams: int = 50,
+        batch_size: int = 128,
+        popular_items: Sequence[str] = (),
+        name: str = "item-level",
+    ) -> None:
+        if not np.array_equal(model.trie.item_codes().cpu().numpy(), catalog.codes):
+            raise DecodingError(
+                "the model was made for other Semantic IDs",
+                received=f"a model of {model.config.num_items} items, a catalog of {len(catalog)}",
+                remedy="pass the catalog the model was trained with",
+            )
+        self.name = name
+        self.catalog = catalog
+        self.batch_size = batch_size
+        self.popular_items = [item for item in popular_items if item in catalog]
+        self.search = ItemLevelSearch(model, num_beams=num_beams)
+
+    def rank(self, histories: Sequence[Sequence[str]], k: int) -> tuple[np.ndarray, np.ndarray]:
+        """The k best items after each history.
+
+        Unknown items of a history are left out. A history without a known item gets the popular items, scored
+        by -1000 minus their rank.
+
+        Args:
+            histories: Item ids, oldest first.
+            k: Items a history.
+
+        Returns:
+            Items, object `[n, k]` ("" where there are fewer), and log-probabilities, float32 `[n, k]`.
+        """
+        items = np.full((len(histories), k), "", dtype=object)
+        scores = np.full((len(histories), k), -np.inf, dtype=np.float32)
+        longest = self.search.model.config.max_positions
+        known = [
+            self.catalog.rows([item for item in history if item in self.catalog])[-longest:]
+            for history in histories
+        ]
+        order = sorted((i for i in range(len(known)) if len(known[i])), key=lambda i: (len(known[i]), i))
+        for start in range(0, len(order), self.batch_size):
+            chosen = order[start : start + self.batch_size]
+            found = self.search.search(*padded_items([known[i] for i in chosen]), k)
+            rows = found.rows.cpu().numpy()  # [batch, k]
+            items[chosen] = np.where(rows >= 0, self.catalog.item_array[rows], "")
+            scores[chosen] = found.scores.cpu().numpy()
+        popular = self.popular_items[:k]
+        for i in range(len(known)):
+            if not len(known[i]):
+                items[i, : len(popular)] = popular
+                scores[i, : len(popular)] = -1000.0 - np.arange(1, len(popular) + 1)
+        return items, scores

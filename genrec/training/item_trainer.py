@@ -1,0 +1,166 @@
+"""The trainer of models that read items in place of tokens: transformers' `Trainer` on users' histories.
+
+Does not know metrics: what is measured during training arrives as a callback, as with `AlignmentTrainer`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import nn
+from transformers import (
+    PreTrainedModel,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+from transformers.trainer_utils import TrainOutput
+
+from genrec.errors import TrainingError
+from genrec.tasks.item_sequences import ItemSequences, collate_items
+from genrec.training.averaging import WeightAveraging
+from genrec.training.checkpoints import (
+    mark_complete,
+    newest_complete_checkpoint,
+    remove_incomplete_checkpoints,
+)
+from genrec.training.loss_curve import LossCurve
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class ItemTrainingConfig(TrainingArguments):
+    """transformers' `TrainingArguments` plus two fields; the defaults are the item-level generator's.
+
+    Args:
+        ema_decay: Decay of the exponential moving average of the weights; 0 turns averaging off.
+        embedding_weight_decay: Weight decay of all embeddings; None = `weight_decay`.
+
+    Raises:
+        TrainingError: A decay outside [0, 1).
+    """
+
+    ema_decay: float = field(default=0.99, metadata={"help": "decay of the weights' moving average, 0 = off"})
+    embedding_weight_decay: float | None = field(
+        default=0.01, metadata={"help": "weight decay of embeddings, None = weight_decay"}
+    )
+
+    per_device_train_batch_size: int = 64
+    learning_rate: float = 1e-3
+    lr_scheduler_type: Any = "constant_with_warmup"
+    warmup_steps: float = 100
+    adam_beta2: float = 0.98
+    weight_decay: float = 0.05
+    max_grad_norm: float = 1.0
+    remove_unused_columns: bool = False
+    dataloader_pin_memory: bool = field(default_factory=torch.accelerator.is_available)
+    save_strategy: Any = "no"
+    report_to: Any = "none"
+    logging_steps: float = 100
+
+    def __post_init__(self) -> None:
+        """Checks our fields, then lets transformers check its own."""
+        if not 0 <= self.ema_decay < 1:
+            raise TrainingError(
+                "ema_decay is outside [0, 1)", received=self.ema_decay, remedy="use a share below 1"
+            )
+        super().__post_init__()
+
+
+class ItemTrainer(Trainer):
+    """Trains an item model on histories, resumes at the newest complete checkpoint, averages the weights.
+
+    Args:
+        model: A model of `genrec.models`.
+        train_dataset: The histories.
+        args: Training arguments.
+        callbacks: More callbacks, such as the evaluation room's `RetrievalCallback`.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: PreTrainedModel,
+        train_dataset: ItemSequences,
+        args: ItemTrainingConfig,
+        callbacks: Sequence[TrainerCallback] = (),
+    ) -> None:
+        rows: Any = train_dataset
+        super().__init__(model=model, args=args, train_dataset=rows, data_collator=cast(Any, collate_items))
+        self.averaging = WeightAveraging(model, args.ema_decay) if args.ema_decay else None
+        self.remove_callback(PrinterCallback)
+        self.add_callback(_EpochRows(train_dataset))
+        if self.averaging is not None:
+            self.add_callback(self.averaging)  # before any callback that evaluates
+        for callback in callbacks:
+            self.add_callback(callback)
+        self.output_dir = Path(cast(str, args.output_dir))
+        self.add_callback(LossCurve(self.output_dir))
+
+    def train(self, resume_from_checkpoint: Any = None, *args: Any, **kwargs: Any) -> TrainOutput:
+        """Trains, from the newest complete checkpoint of the output folder where there is one.
+
+        Args:
+            resume_from_checkpoint: A checkpoint folder; None or True for the newest complete one; False to
+                start anew.
+            args: Passed on to transformers' `Trainer.train`.
+            kwargs: Passed on too.
+        """
+        if self.is_world_process_zero():
+            for folder in remove_incomplete_checkpoints(self.output_dir):
+                logger.warning("removed the half-written checkpoint %s", folder)
+        self.accelerator.wait_for_everyone()
+        if resume_from_checkpoint is None or resume_from_checkpoint is True:
+            resume_from_checkpoint = newest_complete_checkpoint(self.output_dir)
+        if resume_from_checkpoint:
+            logger.info("resuming from %s", resume_from_checkpoint)
+            if self.averaging is not None:
+                self.averaging.load(Path(resume_from_checkpoint))
+        resume = str(resume_from_checkpoint) if resume_from_checkpoint else None
+        return super().train(resume, *args, **kwargs)
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """AdamW with its own weight decay for embeddings where one is asked for."""
+        optimizer = super().create_optimizer(model)
+        decay = cast(ItemTrainingConfig, self.args).embedding_weight_decay
+        if decay is not None:
+            modules = self.accelerator.unwrap_model(self.model).modules()
+            apart = {
+                id(module.weight): module.weight for module in modules if isinstance(module, nn.Embedding)
+            }
+            for group in list(optimizer.param_groups):
+                found = [p for p in group["params"] if id(p) in apart]
+                if found and group["weight_decay"]:
+                    group["params"] = [p for p in group["params"] if id(p) not in apart]
+                    optimizer.add_param_group({**group, "params": found, "weight_decay": decay})
+        return optimizer
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        super()._save_checkpoint(model, trial)
+        folder = Path(self._get_output_dir(trial=trial)) / f"checkpoint-{self.state.global_step}"
+        self.accelerator.wait_for_everyone()
+        if self.is_world_process_zero():
+            if self.averaging is not None:
+                self.averaging.save(folder)
+            mark_complete(folder)
+
+
+class _EpochRows(TrainerCallback):
+    """Tells the rows which epoch begins."""
+
+    def __init__(self, rows: ItemSequences) -> None:
+        self.rows = rows
+
+    def on_epoch_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self.rows.set_epoch(int(state.epoch or 0))

@@ -1,0 +1,53 @@
+"""The item-level generator as a ranker: the search's items by name, empty histories, other catalogs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from genrec.catalog import Catalog
+from genrec.errors import DecodingError
+from genrec.models import ItemLevelModel
+from genrec.recommender import ItemLevelRanker
+from genrec.semantic_ids import SemanticIdSpec
+
+SIZES = (4, 3, 5)
+
+
+def make_catalog(seed: int) -> Catalog:
+    numbers = np.random.default_rng(seed).choice(60, size=25, replace=False)
+    codes = np.stack(np.unravel_index(numbers, SIZES), axis=1)
+    return Catalog([f"i{row}" for row in range(25)], codes, SemanticIdSpec(SIZES))
+
+
+@pytest.fixture(scope="module")
+def catalog() -> Catalog:
+    return make_catalog(0)
+
+
+@pytest.fixture(scope="module")
+def model(catalog: Catalog) -> ItemLevelModel:
+    sizes: dict[str, Any] = {"hidden_size": 16, "max_positions": 4, "initializer_range": 0.2}
+    return ItemLevelModel.for_catalog(catalog.trie, seed=1, **sizes).eval()
+
+
+def test_lists_are_the_models_own_order(model: ItemLevelModel, catalog: Catalog) -> None:
+    ranker = ItemLevelRanker(model, catalog, num_beams=25, batch_size=2, popular_items=["i3", "gone", "i5"])
+    histories = [["i1", "gone", "i2"], [], ["i9"], [f"i{row}" for row in range(7)]]
+    items, scores = ranker.rank(histories, 25)
+    for i, history in ((0, ["i1", "i2"]), (2, ["i9"]), (3, ["i3", "i4", "i5", "i6"])):
+        state = model.encode(torch.from_numpy(catalog.rows(history)).long()[None])[:, -1]
+        expected = -model.item_losses(state.expand(25, -1), torch.arange(25)).detach().numpy()
+        order = np.argsort(-expected, kind="stable")
+        assert items[i].tolist() == catalog.item_array[order].tolist()
+        np.testing.assert_allclose(scores[i], expected[order], rtol=1e-4, atol=1e-5)
+    assert items[1].tolist() == ["i3", "i5", *[""] * 23]
+    assert scores[1, 1] < scores[1, 0] < scores[0].min()
+
+
+def test_a_model_of_other_ids_is_refused(model: ItemLevelModel) -> None:
+    with pytest.raises(DecodingError, match="other Semantic IDs"):
+        ItemLevelRanker(model, make_catalog(7))
