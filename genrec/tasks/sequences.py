@@ -119,10 +119,15 @@ class Targets:
         self.places = places.astype(np.int32 if len(chosen) < 1 << 31 else np.int64)  # [targets]
         self.begins = np.append(begins, len(places))  # [users with a target + 1], into places
         self.user_starts = sequences.offsets[users]  # [users with a target]
+        self.user_ends = sequences.offsets[users + 1]
 
     def __len__(self) -> int:
         """Users with a target."""
         return len(self.user_starts)
+
+    def taken(self, index: int) -> np.ndarray:
+        """All items of user `index`, int32 `[interactions]`, catalog rows."""
+        return self.sequences.rows[int(self.user_starts[index]) : int(self.user_ends[index])]
 
     def draw(self, index: int, rng: np.random.Generator) -> Draw:
         """A target of user `index`, each of the user's as likely as another."""
@@ -131,3 +136,22 @@ class Targets:
         oldest = max(int(self.user_starts[index]), place - self.max_history)
         rows = self.sequences.rows
         return Draw(rows[oldest:place], int(rows[place]), place)
+
+
+def other_items(pool: np.ndarray, taken: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Draws items that a user has not taken, without repeats.
+
+    Args:
+        pool: int `[items]`, distinct, ascending.
+        taken: int `[interactions]`, the user's items, repeats or not.
+        count: Items wanted; where the pool has fewer, all of them come.
+        rng: Where chance comes from.
+
+    Returns:
+        int `[<= count]`, in random order.
+    """
+    taken = np.unique(taken)
+    # So many places that enough are left when the user's own items are taken out.
+    drawn = rng.choice(len(pool), size=min(len(pool), count + len(taken)), replace=False)
+    others = pool[drawn]
+    return others[~np.isin(others, taken, assume_unique=True)][:count]

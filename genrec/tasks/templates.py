@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -20,6 +20,8 @@ from genrec.tasks.segments import Segment, Trusted
 
 FOLDER = Path(__file__).parent / "templates"
 FEWEST = 4  # templates of a form, the held-out one among them
+
+Slots: TypeAlias = Mapping[str, Segment | list[Segment]]
 
 
 @dataclass(frozen=True)
@@ -56,15 +58,15 @@ class Template:
         """Names of all slots."""
         return frozenset(p for p in (*self.prompt_pieces, *self.answer_pieces) if isinstance(p, str))
 
-    def fill(self, slots: Mapping[str, Segment]) -> tuple[list[Segment], list[Segment]]:
-        """Prompt and answer with a segment in every slot.
+    def fill(self, slots: Slots) -> tuple[list[Segment], list[Segment]]:
+        """Prompt and answer with a segment, or several one after the other, in every slot.
 
         Raises:
             PromptError: A slot that is not filled.
         """
         return self.fill_prompt(slots), self._filled(self.answer_pieces, slots)
 
-    def fill_prompt(self, slots: Mapping[str, Segment]) -> list[Segment]:
+    def fill_prompt(self, slots: Slots) -> list[Segment]:
         """The prompt alone, as serving needs it.
 
         Raises:
@@ -72,9 +74,13 @@ class Template:
         """
         return self._filled(self.prompt_pieces, slots)
 
-    def _filled(self, pieces: tuple[Trusted | str, ...], slots: Mapping[str, Segment]) -> list[Segment]:
+    def _filled(self, pieces: tuple[Trusted | str, ...], slots: Slots) -> list[Segment]:
+        filled: list[Segment] = []
         try:
-            return [slots[piece] if isinstance(piece, str) else piece for piece in pieces]
+            for piece in pieces:
+                segments = slots[piece] if isinstance(piece, str) else piece
+                filled += segments if isinstance(segments, list) else [segments]
+            return filled
         except KeyError as error:
             raise PromptError(
                 "a slot of the template is not filled",

@@ -1,0 +1,106 @@
+"""`direct` of P5: past items and a list of candidates in, the candidate that was taken out.
+
+Does not know token ids or models. P5 (arXiv 2203.13366, section 3.1) shows one item the user took among
+others the user did not; the history stands for the user.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+
+from genrec.catalog import Catalog
+from genrec.data import InteractionLog
+from genrec.errors import DataError
+from genrec.tasks.prompts import PromptBuilder
+from genrec.tasks.segments import Codes, Segment, Trusted
+from genrec.tasks.sequences import Sequences, Targets, other_items
+from genrec.tasks.templates import load_templates
+
+
+class Direct:
+    """One row per user with two or more interactions: a random prefix, the item after it, and candidates.
+
+    Candidates are shown in random order, one a line. The wrong ones are items of the log that the user has
+    not taken there. In a row that is too long the history is shortened, the candidates are not.
+
+    Args:
+        codes: int32 `[catalog, L]`, Semantic ID of each catalog row.
+        sequences: The users' interactions.
+        pool: int `[items]`, catalog rows that wrong candidates are drawn from.
+        num_candidates: Candidates in a row, the right one among them; fewer where the pool has no more.
+        max_history: Longest history a target is predicted from.
+
+    Raises:
+        DataError: No user has two interactions, or fewer than two candidates are wanted.
+    """
+
+    name = "direct"
+    columns: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        codes: np.ndarray,
+        sequences: Sequences,
+        pool: np.ndarray,
+        *,
+        num_candidates: int = 20,
+        max_history: int = 20,
+    ) -> None:
+        if num_candidates < 2:
+            raise DataError(
+                "a choice needs two candidates",
+                received=f"num_candidates={num_candidates}",
+                remedy="use 2 or more",
+            )
+        self.codes = codes
+        self.pool = pool
+        self.num_candidates = num_candidates
+        self.targets = Targets(sequences, max_history=max_history)
+        self.form = load_templates(self.name)["choice"]
+
+    @classmethod
+    def from_log(
+        cls,
+        catalog: Catalog,
+        log: InteractionLog,
+        *,
+        num_candidates: int = 20,
+        max_history: int = 20,
+        held_out: Collection[str] = (),
+    ) -> Direct:
+        """Rows of a training log; only its items that are not held out are ever candidates.
+
+        Raises:
+            DataError: See the class; or an item is neither held out nor in the catalog.
+        """
+        sequences = Sequences.from_log(catalog, log, held_out)
+        pool = np.unique(sequences.rows)
+        return cls(catalog.codes, sequences, pool, num_candidates=num_candidates, max_history=max_history)
+
+    def __len__(self) -> int:
+        """Number of rows an epoch."""
+        return len(self.targets)
+
+    @property
+    def num_targets(self) -> int:
+        """Items predicted in one epoch."""
+        return len(self)
+
+    def row(
+        self, index: int, rng: np.random.Generator, builder: PromptBuilder
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Token ids and labels of row `index`; `rng` decides prefix, candidates, their order and template."""
+        drawn = self.targets.draw(index, rng)
+        wrong = other_items(self.pool, self.targets.taken(index), self.num_candidates - 1, rng)
+        candidates: list[Segment] = []
+        for row in rng.permutation(np.append(wrong, drawn.target)):
+            candidates += [Trusted("\n")] * bool(candidates) + [Codes(self.codes[[row]])]
+        template = self.form.draw(rng, held_out=builder.held_out)
+        slots: dict[str, Segment | list[Segment]] = {
+            "history": Codes(self.codes[drawn.history]),
+            "candidates": candidates,
+            "item": Codes(self.codes[[drawn.target]]),
+        }
+        return builder.sample(*template.fill(slots))
