@@ -4,6 +4,8 @@ Does not know optimisers, models or searches.
 """
 
 from genrec.tasks.attribute_texts import AttributeTexts
+from genrec.tasks.direct import Direct
+from genrec.tasks.explanation import Explanation
 from genrec.tasks.fusionseqrec import FusionSeqRec
 from genrec.tasks.index2item import Index2Item
 from genrec.tasks.item2index import Item2Index
@@ -14,9 +16,12 @@ from genrec.tasks.mixture import Task, TaskMixture, TokenRows
 from genrec.tasks.preferenceobtain import PreferenceObtain
 from genrec.tasks.prefix_seqrec import PrefixSeqRec
 from genrec.tasks.prompts import IGNORED_LABEL, PromptBuilder
+from genrec.tasks.rating import Rating
+from genrec.tasks.review import Review
 from genrec.tasks.segments import Codes, ColumnTexts, Segment, Trusted, Turn, Untrusted
 from genrec.tasks.seqrec import PromptedSeqRec, SeqRec
 from genrec.tasks.sequences import Draw, Sequences, Targets
+from genrec.tasks.sequential import Sequential
 from genrec.tasks.templates import Template, TemplateForm, load_templates
 from genrec.tasks.text_columns import TextColumn
 from genrec.tasks.text_sources import PreferenceSource, QuerySource
@@ -26,7 +31,9 @@ __all__ = [
     "AttributeTexts",
     "Codes",
     "ColumnTexts",
+    "Direct",
     "Draw",
+    "Explanation",
     "FusionSeqRec",
     "Index2Item",
     "Item2Index",
@@ -40,9 +47,12 @@ __all__ = [
     "PromptBuilder",
     "PromptedSeqRec",
     "QuerySource",
+    "Rating",
+    "Review",
     "Segment",
     "SeqRec",
     "Sequences",
+    "Sequential",
     "Targets",
     "Task",
     "TaskMixture",

@@ -6,12 +6,9 @@ others the user did not; the history stands for the user.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 import numpy as np
 
 from genrec.catalog import Catalog
-from genrec.data import InteractionLog
 from genrec.errors import DataError
 from genrec.tasks.prompts import PromptBuilder
 from genrec.tasks.segments import Codes, Segment, Trusted
@@ -26,10 +23,9 @@ class Direct:
     not taken there. In a row that is too long the history is shortened, the candidates are not.
 
     Args:
-        codes: int32 `[catalog, L]`, Semantic ID of each catalog row.
-        sequences: The users' interactions.
-        pool: int `[items]`, catalog rows that wrong candidates are drawn from.
-        num_candidates: Candidates in a row, the right one among them; fewer where the pool has no more.
+        catalog: Items and their Semantic IDs.
+        sequences: The users' interactions, without held-out items.
+        num_candidates: Candidates in a row, the right one among them; fewer where the log has no more items.
         max_history: Longest history a target is predicted from.
 
     Raises:
@@ -37,13 +33,11 @@ class Direct:
     """
 
     name = "direct"
-    columns: tuple[str, ...] = ()
 
     def __init__(
         self,
-        codes: np.ndarray,
+        catalog: Catalog,
         sequences: Sequences,
-        pool: np.ndarray,
         *,
         num_candidates: int = 20,
         max_history: int = 20,
@@ -54,30 +48,11 @@ class Direct:
                 received=f"num_candidates={num_candidates}",
                 remedy="use 2 or more",
             )
-        self.codes = codes
-        self.pool = pool
+        self.codes = catalog.codes
+        self.pool = np.unique(sequences.rows)
         self.num_candidates = num_candidates
         self.targets = Targets(sequences, max_history=max_history)
         self.form = load_templates(self.name)["choice"]
-
-    @classmethod
-    def from_log(
-        cls,
-        catalog: Catalog,
-        log: InteractionLog,
-        *,
-        num_candidates: int = 20,
-        max_history: int = 20,
-        held_out: Collection[str] = (),
-    ) -> Direct:
-        """Rows of a training log; only its items that are not held out are ever candidates.
-
-        Raises:
-            DataError: See the class; or an item is neither held out nor in the catalog.
-        """
-        sequences = Sequences.from_log(catalog, log, held_out)
-        pool = np.unique(sequences.rows)
-        return cls(catalog.codes, sequences, pool, num_candidates=num_candidates, max_history=max_history)
 
     def __len__(self) -> int:
         """Number of rows an epoch."""

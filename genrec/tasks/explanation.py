@@ -6,14 +6,12 @@ explanations; the column `explanation` holds them. The history stands for the us
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 import numpy as np
 
 from genrec.catalog import Catalog
 from genrec.data import InteractionLog
 from genrec.tasks.prompts import PromptBuilder
-from genrec.tasks.reviews import EXPLANATION, RATING, Ratings, ReviewTexts, has_column
+from genrec.tasks.reviews import EXPLANATION, Ratings, ReviewTexts
 from genrec.tasks.segments import Codes, Segment, Untrusted
 from genrec.tasks.sequences import Sequences, Targets
 from genrec.tasks.templates import load_templates
@@ -23,68 +21,37 @@ class Explanation:
     """One row per user with an explained item after the first; which it is changes from epoch to epoch.
 
     Args:
-        codes: int32 `[catalog, L]`, Semantic ID of each catalog row.
-        sequences: The users' interactions.
-        explanations: What users said.
-        ratings: Their ratings; None = explanations are asked for without one.
+        catalog: Items and their Semantic IDs.
+        sequences: The users' interactions, without held-out items.
+        log: The log the sequences were made of, with the column `explanation`; `rating` is used where it is.
         max_history: Items kept before the explained one.
         max_characters: Longer explanations are left out: answers are never cut.
 
     Raises:
-        DataError: No user has an explained item after the first.
+        DataError: The log has no explanations, or no user has an explained item after the first.
     """
 
     name = "explanation"
-    columns = (EXPLANATION,)
 
     def __init__(
         self,
-        codes: np.ndarray,
-        sequences: Sequences,
-        explanations: ReviewTexts,
-        ratings: Ratings | None = None,
-        *,
-        max_history: int = 20,
-        max_characters: int = 400,
-    ) -> None:
-        self.codes = codes
-        self.explanations = explanations
-        self.ratings = ratings
-        self.rated = None if ratings is None else ratings.there()
-        self.targets = Targets(
-            sequences,
-            explanations.there(max_characters),
-            max_history=max_history,
-            what="an explained item after the first",
-        )
-        self.forms = load_templates(self.name)
-
-    @classmethod
-    def from_log(
-        cls,
         catalog: Catalog,
+        sequences: Sequences,
         log: InteractionLog,
         *,
         max_history: int = 20,
         max_characters: int = 400,
-        held_out: Collection[str] = (),
-    ) -> Explanation:
-        """Rows of a training log with the column `explanation`; `rating` is used where there is one.
-
-        Raises:
-            DataError: The log has no explanations, or an item that is neither held out nor in the catalog.
-        """
-        sequences = Sequences.from_log(catalog, log, held_out)
-        explanations = ReviewTexts(log, EXPLANATION, sequences.positions, cls.name)
-        ratings = Ratings(log, sequences.positions, cls.name) if has_column(log, RATING) else None
-        return cls(
-            catalog.codes,
+    ) -> None:
+        self.codes = catalog.codes
+        self.explanations = ReviewTexts(log, EXPLANATION, sequences.positions, self.name)
+        self.ratings = Ratings.of(log, sequences.positions)
+        self.targets = Targets(
             sequences,
-            explanations,
-            ratings,
+            self.explanations.there(max_characters),
             max_history=max_history,
-            max_characters=max_characters,
+            what="an explained item after the first",
         )
+        self.forms = load_templates(self.name)
 
     def __len__(self) -> int:
         """Number of rows an epoch."""
@@ -106,7 +73,7 @@ class Explanation:
             "explanation": Untrusted(self.explanations[drawn.index]),
         }
         form = "plain"
-        if self.ratings is not None and self.rated is not None and self.rated[drawn.index]:
+        if self.ratings is not None and self.ratings.has(drawn.index):
             form = ("plain", "rated")[int(rng.integers(2))]
             slots["rating"] = Untrusted(self.ratings[drawn.index])
             slots["highest"] = Untrusted(self.ratings.scale[1])

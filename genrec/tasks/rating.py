@@ -6,14 +6,12 @@ history stands for the user, because user ids never enter a model.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 import numpy as np
 
 from genrec.catalog import Catalog
 from genrec.data import InteractionLog
 from genrec.tasks.prompts import PromptBuilder
-from genrec.tasks.reviews import RATING, Ratings
+from genrec.tasks.reviews import Ratings
 from genrec.tasks.segments import Codes, Segment, Untrusted
 from genrec.tasks.sequences import Sequences, Targets
 from genrec.tasks.templates import load_templates
@@ -23,45 +21,26 @@ class Rating:
     """One row per user with a rated item after the first; which of them it is changes from epoch to epoch.
 
     Args:
-        codes: int32 `[catalog, L]`, Semantic ID of each catalog row.
-        sequences: The users' interactions.
-        ratings: Their ratings.
+        catalog: Items and their Semantic IDs.
+        sequences: The users' interactions, without held-out items.
+        log: The log the sequences were made of, with the column `rating`.
         max_history: Items kept before the rated one.
 
     Raises:
-        DataError: No user has a rated item after the first.
+        DataError: The log has no ratings, or no user has a rated item after the first.
     """
 
     name = "rating"
-    columns = (RATING,)
 
     def __init__(
-        self, codes: np.ndarray, sequences: Sequences, ratings: Ratings, *, max_history: int = 20
+        self, catalog: Catalog, sequences: Sequences, log: InteractionLog, *, max_history: int = 20
     ) -> None:
-        self.codes = codes
-        self.ratings = ratings
+        self.codes = catalog.codes
+        self.ratings = Ratings(log, sequences.positions, self.name)
         self.targets = Targets(
-            sequences, ratings.there(), max_history=max_history, what="a rated item after the first"
+            sequences, self.ratings.there(), max_history=max_history, what="a rated item after the first"
         )
         self.form = load_templates(self.name)["stars"]
-
-    @classmethod
-    def from_log(
-        cls,
-        catalog: Catalog,
-        log: InteractionLog,
-        *,
-        max_history: int = 20,
-        held_out: Collection[str] = (),
-    ) -> Rating:
-        """Rows of a training log with the column `rating`.
-
-        Raises:
-            DataError: The log has no ratings, or an item that is neither held out nor in the catalog.
-        """
-        sequences = Sequences.from_log(catalog, log, held_out)
-        ratings = Ratings(log, sequences.positions, cls.name)
-        return cls(catalog.codes, sequences, ratings, max_history=max_history)
 
     def __len__(self) -> int:
         """Number of rows an epoch."""

@@ -6,14 +6,12 @@ them; the column `summary` holds the headlines, `review` the texts.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 import numpy as np
 
 from genrec.catalog import Catalog
 from genrec.data import InteractionLog
 from genrec.tasks.prompts import PromptBuilder
-from genrec.tasks.reviews import RATING, REVIEW, SUMMARY, Ratings, ReviewTexts, has_column
+from genrec.tasks.reviews import REVIEW, SUMMARY, Ratings, ReviewTexts, has_column
 from genrec.tasks.segments import Codes, Segment, Untrusted
 from genrec.tasks.sequences import Sequences, Targets
 from genrec.tasks.templates import load_templates
@@ -25,11 +23,10 @@ class Review:
     A row takes one of the forms that its review has the columns for.
 
     Args:
-        codes: int32 `[catalog, L]`, Semantic ID of each catalog row.
-        sequences: The users' interactions.
-        summaries: Headlines of the reviews.
-        reviews: The reviews; None = their forms are left out.
-        ratings: The ratings; None = their forms are left out.
+        catalog: Items and their Semantic IDs.
+        sequences: The users' interactions, without held-out items.
+        log: The log the sequences were made of, with the column `summary`; `review` and `rating` are used
+            where they are.
         max_characters: Longer summaries are left out, as answers are never cut, and so are reviews of more
             than ten times as many.
 
@@ -38,54 +35,29 @@ class Review:
     """
 
     name = "review"
-    columns = (SUMMARY,)
 
     def __init__(
         self,
-        codes: np.ndarray,
+        catalog: Catalog,
         sequences: Sequences,
-        summaries: ReviewTexts,
-        reviews: ReviewTexts | None = None,
-        ratings: Ratings | None = None,
+        log: InteractionLog,
         *,
         max_characters: int = 200,
     ) -> None:
-        self.codes = codes
-        self.summaries = summaries
-        self.reviews = reviews
-        self.ratings = ratings
+        self.codes = catalog.codes
+        places = sequences.positions
+        self.summaries = ReviewTexts(log, SUMMARY, places, self.name)
+        self.reviews = ReviewTexts(log, REVIEW, places, self.name) if has_column(log, REVIEW) else None
+        self.ratings = Ratings.of(log, places)
         self.targets = Targets(
             sequences,
-            summaries.there(max_characters),
+            self.summaries.there(max_characters),
             max_history=1,
             first=True,
             what="a review with a summary",
         )
-        nowhere = np.zeros(len(sequences.rows), dtype=bool)
-        self.written = nowhere if reviews is None else reviews.there(10 * max_characters)
-        self.rated = nowhere if ratings is None else ratings.there()
+        self.longest = 10 * max_characters
         self.forms = load_templates(self.name)
-
-    @classmethod
-    def from_log(
-        cls,
-        catalog: Catalog,
-        log: InteractionLog,
-        *,
-        max_characters: int = 200,
-        held_out: Collection[str] = (),
-    ) -> Review:
-        """Rows of a training log with the column `summary`; `review` and `rating` are used where they are.
-
-        Raises:
-            DataError: The log has no summaries, or an item that is neither held out nor in the catalog.
-        """
-        sequences = Sequences.from_log(catalog, log, held_out)
-        places = sequences.positions
-        summaries = ReviewTexts(log, SUMMARY, places, cls.name)
-        reviews = ReviewTexts(log, REVIEW, places, cls.name) if has_column(log, REVIEW) else None
-        ratings = Ratings(log, places, cls.name) if has_column(log, RATING) else None
-        return cls(catalog.codes, sequences, summaries, reviews, ratings, max_characters=max_characters)
 
     def __len__(self) -> int:
         """Number of rows an epoch."""
@@ -106,13 +78,14 @@ class Review:
             "summary": Untrusted(self.summaries[drawn.index]),
         }
         forms = ["item_to_summary"]
-        if self.ratings is not None and self.rated[drawn.index]:
+        if self.ratings is not None and self.ratings.has(drawn.index):
             lowest, highest = self.ratings.scale
             slots |= {"lowest": Untrusted(lowest), "highest": Untrusted(highest)}
             slots["rating"] = Untrusted(self.ratings[drawn.index])
             forms = ["rating_to_summary"]
-        if self.reviews is not None and self.written[drawn.index]:
-            slots["review"] = Untrusted(self.reviews[drawn.index])
+        review = self.reviews[drawn.index] if self.reviews is not None else ""
+        if 0 < len(review) <= self.longest:
+            slots["review"] = Untrusted(review)
             forms += ["review_to_summary"] + ["review_to_rating"] * ("rating" in slots)
         form = forms[int(rng.integers(len(forms)))]
         template = self.forms[form].draw(rng, held_out=builder.held_out)

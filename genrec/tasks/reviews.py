@@ -75,9 +75,9 @@ class ReviewTexts:
         return there
 
     def __getitem__(self, place: int) -> str:
-        """The text of an interaction."""
-        text: str = self.texts[int(self.positions[place])].as_py()
-        return text
+        """The text of an interaction, "" where there is none."""
+        text: str | None = self.texts[int(self.positions[place])].as_py()
+        return text or ""
 
 
 class Ratings:
@@ -101,6 +101,15 @@ class Ratings:
         numbers = log.table.column(RATING).chunk(0).to_numpy(zero_copy_only=False)
         self.values: np.ndarray = numbers.astype(np.float32)[positions]
         self.scale = tuple(f"{edge(self.values):g}" for edge in (np.nanmin, np.nanmax))
+
+    @classmethod
+    def of(cls, log: InteractionLog, positions: np.ndarray) -> Ratings | None:
+        """The ratings of a log that has some, else None."""
+        return cls(log, positions, "") if has_column(log, RATING) else None
+
+    def has(self, place: int) -> bool:
+        """Whether an interaction has a rating."""
+        return not np.isnan(self.values[place])
 
     def there(self) -> np.ndarray:
         """Which interactions have a rating, bool `[interactions]`."""

@@ -7,12 +7,9 @@ user.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 import numpy as np
 
 from genrec.catalog import Catalog
-from genrec.data import InteractionLog
 from genrec.tasks.prompts import PromptBuilder
 from genrec.tasks.segments import Codes, Segment, Trusted
 from genrec.tasks.sequences import Sequences, Targets, other_items
@@ -24,10 +21,11 @@ ASKED_WHETHER = 0.2  # share of rows that ask whether an item is the next
 class Sequential:
     """One row per user with two or more interactions: a random prefix, and what came after it.
 
+    Some rows ask whether an item came next; a wrong one is an item of the log that the user has not taken.
+
     Args:
-        codes: int32 `[catalog, L]`, Semantic ID of each catalog row.
-        sequences: The users' interactions.
-        pool: int `[items]`, catalog rows that may stand for an item the user did not take.
+        catalog: Items and their Semantic IDs.
+        sequences: The users' interactions, without held-out items.
         max_history: Longest history a target is predicted from.
 
     Raises:
@@ -35,33 +33,12 @@ class Sequential:
     """
 
     name = "sequential"
-    columns: tuple[str, ...] = ()
 
-    def __init__(
-        self, codes: np.ndarray, sequences: Sequences, pool: np.ndarray, *, max_history: int = 20
-    ) -> None:
-        self.codes = codes
-        self.pool = pool
+    def __init__(self, catalog: Catalog, sequences: Sequences, *, max_history: int = 20) -> None:
+        self.codes = catalog.codes
+        self.pool = np.unique(sequences.rows)
         self.targets = Targets(sequences, max_history=max_history)
         self.forms = load_templates(self.name)
-
-    @classmethod
-    def from_log(
-        cls,
-        catalog: Catalog,
-        log: InteractionLog,
-        *,
-        max_history: int = 20,
-        held_out: Collection[str] = (),
-    ) -> Sequential:
-        """Rows of a training log.
-
-        Raises:
-            DataError: No user has two interactions, or an item is neither held out nor in the catalog.
-        """
-        sequences = Sequences.from_log(catalog, log, held_out)
-        pool = np.unique(sequences.rows)
-        return cls(catalog.codes, sequences, pool, max_history=max_history)
 
     def __len__(self) -> int:
         """Number of rows an epoch."""
