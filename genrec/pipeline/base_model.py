@@ -19,7 +19,13 @@ from genrec.pipeline.semantic_ids import content_vectors
 from genrec.recipe import Recipe
 from genrec.recommender import GenerativeRecommender
 from genrec.training import pretrain_on_texts
-from genrec.vocabulary import SemanticIdVocabulary, build_small_model, extend_model, train_text_tokenizer
+from genrec.vocabulary import (
+    SemanticIdVocabulary,
+    build_small_encoder_decoder,
+    build_small_model,
+    extend_model,
+    train_text_tokenizer,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -74,11 +80,23 @@ def text_base(recipe: Recipe, items: ItemTable) -> Path:
 
 def _from_scratch(recipe: Recipe, text_tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
     section = recipe.model
+    if section.architecture == "encoder_decoder":
+        return build_small_encoder_decoder(
+            text_tokenizer,
+            hidden_size=section.hidden_size,
+            num_layers=section.num_layers,
+            num_heads=section.num_heads,
+            head_dim=section.head_dim or section.hidden_size // section.num_heads,
+            intermediate_size=section.intermediate_size,
+            dropout=section.dropout,
+            seed=recipe.seed,
+        )
     return build_small_model(
         text_tokenizer,
         hidden_size=section.hidden_size,
         num_layers=section.num_layers,
         num_heads=section.num_heads,
+        head_dim=section.head_dim,
         intermediate_size=section.intermediate_size,
         max_positions=2048,
         initializer_range=section.initializer_range,

@@ -68,8 +68,16 @@ class Recipe:
             problems.append("model.text_epochs trains a base from scratch; model.base names a pretrained one")
         if self.model.quantization != "none" and not self.align.lora_r:
             problems.append("quantised weights do not train: set align.lora_r, or model.quantization=none")
-        if self.model.hidden_size % self.model.num_heads:
-            problems.append("model.hidden_size must be a multiple of model.num_heads")
+        if self.model.head_dim is None and self.model.hidden_size % self.model.num_heads:
+            problems.append("model.hidden_size must be a multiple of model.num_heads, or give model.head_dim")
+        if self.model.architecture == "encoder_decoder":
+            if self.model.base is not None or self.model.text_epochs or self.align.lora_r:
+                problems.append(
+                    "model.architecture=encoder_decoder trains every weight from scratch: leave out "
+                    "model.base, model.text_epochs and align.lora_r"
+                )
+            if self.align.residual_dropout:
+                problems.append("an encoder-decoder has model.dropout: set align.residual_dropout to 0")
         positive = {
             "align.batch_size": self.align.batch_size,
             "align.gradient_accumulation": self.align.gradient_accumulation,

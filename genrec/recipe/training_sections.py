@@ -14,6 +14,8 @@ class ModelSection:
     """The language model: a pretrained one, or one from scratch.
 
     Attributes:
+        architecture: From scratch: a decoder of Qwen3's shape, or an encoder-decoder of T5's, as TIGER's is,
+            which learns from `seqrec` in the form `prefixes`.
         base: Pretrained causal language model, a name on the hub or a folder; null = from scratch, with the
             sizes below.
         revision: Its commit, tag or branch.
@@ -23,14 +25,17 @@ class ModelSection:
         text_epochs: Passes over the item texts as a language model before anything else, from scratch only:
             a small base where no pretrained one can be had.
         hidden_size: Width.
-        num_layers: Blocks.
+        num_layers: Blocks; of the encoder, and again of the decoder.
         num_heads: Attention heads.
+        head_dim: Width of a head; null = hidden_size / num_heads.
         intermediate_size: Width of the feed-forward layer.
-        initializer_range: Standard deviation of the initial weights.
-        tie_word_embeddings: One matrix for input rows and head.
+        dropout: Inside an encoder-decoder; a decoder has `align.residual_dropout`.
+        initializer_range: Standard deviation of a decoder's initial weights.
+        tie_word_embeddings: One matrix for input rows and head; an encoder-decoder always has one.
         text_vocab_size: Tokens of the text tokenizer trained on the item texts.
     """
 
+    architecture: Literal["decoder", "encoder_decoder"] = "decoder"
     base: str | None = None
     revision: str | None = None
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "float32"
@@ -40,7 +45,9 @@ class ModelSection:
     hidden_size: int = 128
     num_layers: int = 2
     num_heads: int = 4
+    head_dim: int | None = None
     intermediate_size: int = 256
+    dropout: float = 0.1
     initializer_range: float = 0.02
     tie_word_embeddings: bool = True
     text_vocab_size: int = 1024

@@ -100,7 +100,8 @@ class TaskMixture:
             log: The training part of a split.
             max_history: Longest history a target is predicted from.
             form: `packed` learns a user's every next item in one row without words; `prompted` one next item
-                in a templated row.
+                in a templated row; `prefixes` has a row without words for every next item, as encoder-decoder
+                models need.
             held_out: Ids of items that no training row may name.
             seed: Seed of everything drawn.
         """

@@ -2,7 +2,8 @@
 
 Does not know token ids or models. LC-Rec (arXiv 2311.09049, section 3.2) makes a sample of every prefix; in
 the packed form a causal model learns all prefixes of a user in one pass, at the cost of the longest one. In
-the prompted form a row is one prefix, another one each epoch, in one of the templates.
+the prompted form a row is one prefix, another one each epoch, in one of the templates. The form `prefixes`
+has a row for every prefix (`PrefixSeqRec`), which is what encoder-decoder models learn from.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ import numpy as np
 from genrec.catalog import Catalog
 from genrec.data import InteractionLog
 from genrec.errors import DataError
+from genrec.tasks.prefix_seqrec import PrefixSeqRec
 from genrec.tasks.prompts import PromptBuilder
 from genrec.tasks.segments import Codes
 from genrec.tasks.sequences import Sequences, Targets
 from genrec.tasks.templates import Template, load_templates
 
-Form = Literal["packed", "prompted"]
+Form = Literal["packed", "prompted", "prefixes"]
 
 
 class SeqRec:
@@ -127,21 +129,25 @@ class PromptedSeqRec:
 
 def seqrec_task(
     catalog: Catalog, sequences: Sequences, *, form: Form, max_history: int = 20
-) -> SeqRec | PromptedSeqRec:
+) -> SeqRec | PromptedSeqRec | PrefixSeqRec:
     """`seqrec` in one of its forms.
 
     Raises:
         DataError: Another form, or no user with a next item.
     """
     if form not in get_args(Form):
-        raise DataError("unknown form of seqrec", received=repr(form), remedy="use 'packed' or 'prompted'")
+        raise DataError(
+            "unknown form of seqrec", received=repr(form), remedy=f"use one of {', '.join(get_args(Form))}"
+        )
     match form:
         case "packed":
             return SeqRec(catalog.codes, sequences.rows, sequences.offsets, max_history=max_history)
         case "prompted":
             return PromptedSeqRec(catalog.codes, sequences, max_history=max_history)
+        case "prefixes":
+            return PrefixSeqRec(catalog.codes, sequences, max_history=max_history)
 
 
 def serving_template(form: Form) -> Template | None:
-    """The wording a model trained in this form is asked in: the first training one, None for packed rows."""
+    """The wording a model trained in this form is asked in: the first training one, None for no words."""
     return load_templates("seqrec")["next_item"].training[0] if form == "prompted" else None

@@ -27,7 +27,7 @@ def batch_collator(
     if any(isinstance(task, SeqRec) for task in mixture.tasks):
         raise TrainingError(
             "an encoder-decoder model cannot learn from packed rows of seqrec",
-            received=f"{type(model).__name__} with the task SeqRec",
-            remedy="use PrefixSeqRec, which gives a row for every prefix",
+            received=f"{type(model).__name__} with seqrec in the form packed",
+            remedy="use seqrec in the form prefixes, which gives a row for every prefix",
         )
     return Seq2SeqCollator(builder.pad_token_id, model.config.decoder_start_token_id)

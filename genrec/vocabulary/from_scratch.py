@@ -49,6 +49,7 @@ def build_small_model(
     hidden_size: int = 128,
     num_layers: int = 2,
     num_heads: int = 4,
+    head_dim: int | None = None,
     intermediate_size: int = 256,
     max_positions: int = 2048,
     initializer_range: float = 0.02,
@@ -61,7 +62,8 @@ def build_small_model(
         text_tokenizer: Already extended by the Semantic-ID tokens; its length is the model's number of rows.
         hidden_size: Width of the residual stream.
         num_layers: Number of blocks.
-        num_heads: Attention heads; `hidden_size` must divide by it.
+        num_heads: Attention heads.
+        head_dim: Width of a head; None = `hidden_size` / `num_heads`.
         intermediate_size: Width of the SwiGLU layer.
         max_positions: Longest sequence in tokens.
         initializer_range: Standard deviation of the initial weights.
@@ -78,7 +80,7 @@ def build_small_model(
         num_hidden_layers=num_layers,
         num_attention_heads=num_heads,
         num_key_value_heads=num_heads,
-        head_dim=hidden_size // num_heads,
+        head_dim=hidden_size // num_heads if head_dim is None else head_dim,
         max_position_embeddings=max_positions,
         initializer_range=initializer_range,
         tie_word_embeddings=tie_word_embeddings,

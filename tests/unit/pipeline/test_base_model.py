@@ -61,3 +61,33 @@ def test_two_bases_are_one_too_many() -> None:
 def test_quantised_weights_need_adapters() -> None:
     with pytest.raises(GenRecError, match=r"set align\.lora_r"):
         Recipe.load("quickstart", ["model.quantization=4bit"])
+
+
+def test_an_encoder_decoder_has_the_sizes_of_its_recipe(tmp_path: Path) -> None:
+    overrides = [
+        *SMALL[:-1],
+        f"output_dir={tmp_path}",
+        "model.architecture=encoder_decoder",
+        "model.num_heads=3",
+        "model.head_dim=4",
+        "model.dropout=0.25",
+        "align.residual_dropout=0",
+    ]
+    recipe = Recipe.load("quickstart", overrides)
+    inputs = load_inputs(recipe)
+    build_ids(recipe, inputs)
+    model, text_tokenizer, _ = language_model(recipe, inputs.items, load_catalog(recipe))
+    config = model.config
+    assert config.is_encoder_decoder
+    assert (config.num_heads, config.d_kv, config.d_model, config.d_ff) == (3, 4, 16, 16)
+    assert (config.num_layers, config.num_decoder_layers, config.dropout_rate) == (1, 1, 0.25)
+    assert config.vocab_size == len(text_tokenizer)
+
+
+def test_what_an_encoder_decoder_cannot_have_is_told_at_once() -> None:
+    with pytest.raises(GenRecError) as raised:
+        Recipe.load("quickstart", ["model.architecture=encoder_decoder", "model.base=x", "model.num_heads=3"])
+    message = str(raised.value)
+    assert "leave out model.base" in message
+    assert "set align.residual_dropout to 0" in message
+    assert "or give model.head_dim" in message

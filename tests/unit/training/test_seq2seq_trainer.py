@@ -18,7 +18,7 @@ from genrec.errors import TrainingError
 from genrec.evaluation import RetrievalCallback, RetrievalEvaluator
 from genrec.recommender import GenerativeRanker
 from genrec.recommender.bundle import BundleSettings
-from genrec.tasks import PrefixSeqRec, TaskMixture
+from genrec.tasks import TaskMixture
 from genrec.training import AlignmentConfig, AlignmentTrainer
 from genrec.vocabulary import build_small_encoder_decoder
 
@@ -62,9 +62,8 @@ def make_trainer(make_tiny: Callable[..., Any], log: InteractionLog) -> Callable
             dropout=dropout,
         )
         catalog = Catalog(IDS, tiny.codes, tiny.vocabulary.spec)
-        mixture = TaskMixture(catalog, [PrefixSeqRec.from_log(catalog, log, max_history=5)])
-        if packed:
-            mixture = TaskMixture.seqrec(catalog, log, max_history=5)
+        form: Any = "packed" if packed else "prefixes"
+        mixture = TaskMixture.seqrec(catalog, log, max_history=5, form=form)
         settings: dict[str, Any] = {"max_steps": 12, "save_strategy": "steps", "save_steps": 4, "seed": 3}
         arguments = {"per_device_train_batch_size": 8, "learning_rate": 5e-3, "use_cpu": True}
         return AlignmentTrainer(
@@ -138,7 +137,7 @@ def test_the_shared_embedding_has_a_weight_decay_of_its_own(
 def test_what_does_not_fit_an_encoder_decoder_is_refused(
     tmp_path: Path, make_trainer: Callable[..., Any]
 ) -> None:
-    with pytest.raises(TrainingError, match="use PrefixSeqRec"):
+    with pytest.raises(TrainingError, match="the form prefixes"):
         make_trainer(tmp_path, packed=True)
     with pytest.raises(TrainingError, match="set residual_dropout to 0"):
         make_trainer(tmp_path, residual_dropout=0.1).train()

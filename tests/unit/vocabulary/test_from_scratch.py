@@ -33,3 +33,10 @@ def test_a_model_depends_on_its_seed_alone() -> None:
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["model.embed_tokens.weight"], other["model.embed_tokens.weight"])
     assert first["model.embed_tokens.weight"].shape == (len(TEXT_TOKENIZER), 16)
+
+
+def test_heads_need_not_divide_the_width_when_theirs_is_given() -> None:
+    sizes = {"hidden_size": 16, "num_layers": 1, "num_heads": 3, "intermediate_size": 8}
+    model = build_small_model(TEXT_TOKENIZER, **sizes, head_dim=4)
+    assert model.config.head_dim == 4
+    assert model(torch.tensor([[1, 2]])).logits.shape == (1, 2, len(TEXT_TOKENIZER))
