@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from genrec.baselines import Popularity, RandomRanker
 from genrec.data import Cases, InteractionLog
 from genrec.errors import DataError
-from genrec.evaluation import EvaluationResult, RetrievalEvaluator, evaluator
+from genrec.evaluation import EvaluationResult, RetrievalEvaluator, asking
 from genrec.ranking import Ranker
 
 ITEMS = [f"i{n}" for n in range(12)]
@@ -125,7 +125,7 @@ def test_values_follow_the_cases_whatever_the_batches(monkeypatch: pytest.Monkey
     whole = run(cases)
     order = generator.permutation(40)
     turned = run(cases.subset(order))
-    monkeypatch.setattr(evaluator, "CASES_AT_ONCE", 3)
+    monkeypatch.setattr(asking, "CASES_AT_ONCE", 3)
     chunked = run(cases)
     assert 0 < whole.metrics["recall@3"] < 1
     for name, values in whole.per_user.items():
