@@ -1,4 +1,4 @@
-"""Evaluation of any ranker: metrics with intervals, the row-order probe, reports, the callback for training.
+"""Evaluation of any ranker: metrics with intervals, tests, leak probes, saved runs, reports, the callback.
 
 Does not know how a list was made. The callback loads torch, so it is imported when its name is first used.
 """
@@ -6,9 +6,13 @@ Does not know how a list was made. The callback loads torch, so it is imported w
 from typing import TYPE_CHECKING, Any
 
 from genrec.evaluation.evaluator import RetrievalEvaluator
+from genrec.evaluation.permutation import permutation_test
 from genrec.evaluation.report import EvaluationReport
-from genrec.evaluation.result import EvaluationResult
+from genrec.evaluation.result import EvaluationResult, SliceResult
 from genrec.evaluation.row_order_probe import ProbeResult, check_row_order
+from genrec.evaluation.run import RetrievalRun
+from genrec.evaluation.run_files import read_run, write_run
+from genrec.evaluation.slices import case_slices
 
 if TYPE_CHECKING:
     from genrec.evaluation.callback import RetrievalCallback
@@ -19,7 +23,13 @@ __all__ = [
     "ProbeResult",
     "RetrievalCallback",
     "RetrievalEvaluator",
+    "RetrievalRun",
+    "SliceResult",
+    "case_slices",
     "check_row_order",
+    "permutation_test",
+    "read_run",
+    "write_run",
 ]
 
 
