@@ -6,6 +6,8 @@ Does not know how a list was made. The callback loads torch, so it is imported w
 from typing import TYPE_CHECKING, Any
 
 from genrec.evaluation.evaluator import RetrievalEvaluator
+from genrec.evaluation.held_out_probe import altered_held_out, check_held_out
+from genrec.evaluation.leak_probes import LeakReport, check_leaks
 from genrec.evaluation.permutation import permutation_test
 from genrec.evaluation.report import EvaluationReport
 from genrec.evaluation.result import EvaluationResult, SliceResult
@@ -20,12 +22,16 @@ if TYPE_CHECKING:
 __all__ = [
     "EvaluationReport",
     "EvaluationResult",
+    "LeakReport",
     "ProbeResult",
     "RetrievalCallback",
     "RetrievalEvaluator",
     "RetrievalRun",
     "SliceResult",
+    "altered_held_out",
     "case_slices",
+    "check_held_out",
+    "check_leaks",
     "check_row_order",
     "permutation_test",
     "read_run",
