@@ -19,7 +19,7 @@ from genrec.evaluation.run import BLANK, INVALID, REPEAT, moved_up
 if TYPE_CHECKING:
     from accelerate import PartialState
 
-CASES_AT_ONCE = 2048
+CASES_AT_ONCE = 1024
 
 Rank = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]
 
@@ -29,19 +29,22 @@ def asked_lists(
     rank: Rank,
     rows: Mapping[str, int],
     masked: Sequence[Sequence[int]],
+    sizes: Sequence[int],
     k: int,
     processes: PartialState | None = None,
 ) -> tuple[np.ndarray, float]:
     """The ranker's lists of all cases, without the masked items.
 
-    A case is asked for as many more items as are masked in it. Cases with equally many masked items share a
-    call; whole calls are dealt out to the processes, so a list does not depend on how many there are.
+    A case is asked for as many more items as are masked in it. Cases with equally many masked items and of
+    like size share a call; whole calls are dealt out to the processes, so that what a call holds does not
+    depend on how many there are.
 
     Args:
         name: The ranker's name.
         rank: Case numbers int64 `[batch]` and a length -> item ids and scores, as a `Ranker` returns them.
         rows: Item id -> row, of the whole catalog.
         masked: Rows that are taken out of each case's list.
+        sizes: Length of each case's history or text.
         k: Items a list.
         processes: The processes of a launch, all of which call this with the same arguments and get the same
             answer; None = this process alone.
@@ -61,7 +64,7 @@ def asked_lists(
     with tqdm(
         total=len(masked), desc=f"evaluating {name}", unit="case", disable=None if place == 0 else True
     ) as progress:
-        for number, (chosen, more) in enumerate(_batches(counts)):
+        for number, (chosen, more) in enumerate(_batches(counts, np.asarray(sizes))):
             progress.update(len(chosen))
             if number % world != place:
                 continue
@@ -78,10 +81,11 @@ def asked_lists(
     return lists, seconds
 
 
-def _batches(counts: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
-    """Cases with equally many masked items: what is asked for depends on the case alone."""
+def _batches(counts: np.ndarray, sizes: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
+    """Cases with equally many masked items, the shortest first, and how many items are masked in each."""
+    order = np.lexsort((sizes, counts))  # stable
     for masked in np.unique(counts).tolist():
-        chosen = np.flatnonzero(counts == masked)
+        chosen = order[counts[order] == masked]
         for start in range(0, len(chosen), CASES_AT_ONCE):
             yield chosen[start : start + CASES_AT_ONCE], masked
 

@@ -95,7 +95,10 @@ class RetrievalEvaluator:
         def rank(chosen: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
             return ranker.rank([self.cases.histories[i] for i in chosen], k)
 
-        lists, seconds = asked_lists(ranker.name, rank, self._row, self._masked, max(self.ks), processes)
+        sizes = [len(history) for history in self.cases.histories]
+        lists, seconds = asked_lists(
+            ranker.name, rank, self._row, self._masked, sizes, max(self.ks), processes
+        )
         run = RetrievalRun(
             name=ranker.name,
             case_ids=tuple(map(str, self._numbers.tolist())),
