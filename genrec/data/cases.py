@@ -122,9 +122,12 @@ class Split:
         validation: Cases to choose settings by.
         test: Cases to report.
         rule: The exact rule with its settings, in words.
+        held_out: Items that nothing may be learned about, in `canonical_order`; () where only interactions
+            are held out.
     """
 
     train: InteractionLog
     validation: Cases
     test: Cases
     rule: str
+    held_out: tuple[str, ...] = ()
