@@ -4,6 +4,7 @@ Does not know optimisers, models or searches.
 """
 
 from genrec.tasks.attribute_texts import AttributeTexts
+from genrec.tasks.building import LC_REC, TaskInputs, TaskName, TaskOptions, build_tasks
 from genrec.tasks.direct import Direct
 from genrec.tasks.explanation import Explanation
 from genrec.tasks.fusionseqrec import FusionSeqRec
@@ -12,7 +13,7 @@ from genrec.tasks.item2index import Item2Index
 from genrec.tasks.item_sequences import ItemSequences
 from genrec.tasks.item_texts import ItemForms, ItemTexts, drawn_form, held_out_rows
 from genrec.tasks.itemsearch import ItemSearch
-from genrec.tasks.mixture import Task, TaskMixture, TokenRows
+from genrec.tasks.mixture import TaskMixture, TokenRows
 from genrec.tasks.preferenceobtain import PreferenceObtain
 from genrec.tasks.prefix_seqrec import PrefixSeqRec
 from genrec.tasks.prompts import IGNORED_LABEL, PromptBuilder
@@ -22,12 +23,14 @@ from genrec.tasks.segments import Codes, ColumnTexts, Segment, Trusted, Turn, Un
 from genrec.tasks.seqrec import PromptedSeqRec, SeqRec
 from genrec.tasks.sequences import Draw, Sequences, Targets
 from genrec.tasks.sequential import Sequential
+from genrec.tasks.task import Task
 from genrec.tasks.templates import Template, TemplateForm, load_templates
 from genrec.tasks.text_columns import TextColumn
 from genrec.tasks.text_sources import PreferenceSource, QuerySource
 
 __all__ = [
     "IGNORED_LABEL",
+    "LC_REC",
     "AttributeTexts",
     "Codes",
     "ColumnTexts",
@@ -55,7 +58,10 @@ __all__ = [
     "Sequential",
     "Targets",
     "Task",
+    "TaskInputs",
     "TaskMixture",
+    "TaskName",
+    "TaskOptions",
     "Template",
     "TemplateForm",
     "TextColumn",
@@ -63,6 +69,7 @@ __all__ = [
     "Trusted",
     "Turn",
     "Untrusted",
+    "build_tasks",
     "drawn_form",
     "held_out_rows",
     "load_templates",

@@ -7,39 +7,21 @@ makes resuming exact and one process equal to many.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol
+from typing import Literal
 
 import numpy as np
 
 from genrec.catalog import Catalog
-from genrec.data import InteractionLog
+from genrec.data import InteractionLog, ItemTable
 from genrec.errors import DataError
+from genrec.tasks.building import LC_REC, TaskInputs, TaskName, TaskOptions, build_tasks
 from genrec.tasks.keyed_permutation import mixed, permuted
 from genrec.tasks.prompts import PromptBuilder
 from genrec.tasks.seqrec import Form, seqrec_task, serving_template
 from genrec.tasks.sequences import Sequences
+from genrec.tasks.task import Task
 from genrec.tasks.templates import Template
-
-
-class Task(Protocol):
-    """What a mixture is made of."""
-
-    name: str
-
-    def __len__(self) -> int:
-        """Rows an epoch."""
-        ...
-
-    @property
-    def num_targets(self) -> int:
-        """Items predicted in one epoch."""
-        ...
-
-    def row(
-        self, index: int, rng: np.random.Generator, builder: PromptBuilder
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Token ids and labels of a row."""
-        ...
+from genrec.tasks.text_sources import PreferenceSource, QuerySource
 
 
 class TaskMixture:
@@ -108,6 +90,62 @@ class TaskMixture:
         sequences = Sequences.from_log(catalog, log, held_out)
         task = seqrec_task(catalog, sequences, form=form, max_history=max_history)
         return cls(catalog, [task], seed=seed, template=serving_template(form))
+
+    @classmethod
+    def build(
+        cls,
+        options: Mapping[TaskName, TaskOptions | None],
+        inputs: TaskInputs,
+        *,
+        missing: Literal["error", "skip"] = "error",
+        seed: int = 0,
+    ) -> TaskMixture:
+        """The mixture of named tasks with their weights, caps and other options; see `build_tasks`.
+
+        The trained model is asked in the form of `seqrec`; without `seqrec` in a prompt.
+        """
+        tasks = build_tasks(options, inputs, missing=missing)
+        chosen = {name: options[name] or TaskOptions() for name in tasks}
+        form = (chosen["seqrec"].form or "packed") if "seqrec" in chosen else "prompted"
+        return cls(
+            inputs.catalog,
+            list(tasks.values()),
+            weights={name: given.weight for name, given in chosen.items()},
+            caps={name: given.cap for name, given in chosen.items() if given.cap is not None},
+            seed=seed,
+            template=serving_template(form),
+        )
+
+    @classmethod
+    def lc_rec(
+        cls,
+        catalog: Catalog,
+        items: ItemTable,
+        log: InteractionLog,
+        *,
+        options: Mapping[TaskName, TaskOptions | None] | None = None,
+        max_history: int = 20,
+        held_out: Collection[str] = (),
+        queries: QuerySource | None = None,
+        preferences: PreferenceSource | None = None,
+        seed: int = 0,
+    ) -> TaskMixture:
+        """LC-Rec's six tasks (arXiv 2311.09049, section 3.2); those the data have nothing for are left out.
+
+        Args:
+            catalog: Items and their Semantic IDs.
+            items: What is known of them.
+            log: The training part of a split.
+            options: What differs from the defaults, by task.
+            max_history: Longest history of a row.
+            held_out: Ids of items that no training row may name.
+            queries: Where `itemsearch` has its requests from; None = the items' attributes.
+            preferences: Where summaries of taste come from; None = the items' attributes.
+            seed: Seed of everything drawn.
+        """
+        inputs = TaskInputs(catalog, items, log, max_history, held_out, queries, preferences)
+        chosen = dict.fromkeys(LC_REC) | dict(options or {})
+        return cls.build(chosen, inputs, missing="skip", seed=seed)
 
     def __len__(self) -> int:
         """Rows an epoch, all tasks together."""

@@ -5,12 +5,14 @@ Does not know where the words come from, nor token ids.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from genrec.catalog import Catalog
 from genrec.errors import DataError
 from genrec.tasks.prompts import PromptBuilder
-from genrec.tasks.segments import Codes, Segment, Untrusted
+from genrec.tasks.segments import Codes, Untrusted
 from genrec.tasks.sequences import Sequences, Targets
 from genrec.tasks.templates import load_templates
 from genrec.tasks.text_sources import PreferenceSource
@@ -30,7 +32,7 @@ class PreferenceObtain:
         max_history: Longest history of a row.
 
     Raises:
-        DataError: No user has a history of two items.
+        DataError: No user has a history of two items, or the source says nothing of a hundred users.
     """
 
     name = "preferenceobtain"
@@ -48,6 +50,13 @@ class PreferenceObtain:
         self.max_history = max_history
         self.form = load_templates(self.name)["preference"]
         self.newest = Targets(sequences, max_history=max_history - 1, what="two items to be described by")
+        probe = np.linspace(0, len(self) - 1, min(TRIES, len(self))).astype(int).tolist()
+        if self._said(probe, np.random.default_rng(0)) is None:
+            raise DataError(
+                "the preference source says nothing of these users",
+                received=f"{len(probe)} of {len(self)} users asked about, not a word",
+                remedy="give the item table categories or brands, or leave preferenceobtain out",
+            )
 
     def __len__(self) -> int:
         """Number of rows an epoch."""
@@ -67,18 +76,22 @@ class PreferenceObtain:
             DataError: The source says nothing of this user or of any of the next 99.
         """
         template = self.form.draw(rng, held_out=builder.held_out)
-        for user in range(index, index + min(TRIES, len(self))):
+        said = self._said(range(index, index + min(TRIES, len(self))), rng)
+        if said is None:
+            raise DataError(
+                "the preference source says nothing of any of many users",
+                received=f"{min(TRIES, len(self))} users from number {index} on",
+                remedy="leave preferenceobtain out, or take a source that knows more items",
+            )
+        history, preference = Codes(self.catalog.codes[said[0]]), Untrusted(said[1])
+        return builder.sample(*template.fill({"history": history, "preference": preference}))
+
+    def _said(self, users: Iterable[int], rng: np.random.Generator) -> tuple[np.ndarray, str] | None:
+        """Catalog rows and words of the first of these users of whom the source says something."""
+        for user in users:
             drawn = self.newest.draw(user % len(self), rng)
-            history = [*drawn.history.tolist(), drawn.target]
+            history = np.append(drawn.history, drawn.target)
             preference = self.preferences.preference([self.catalog.item_ids[row] for row in history])
             if preference.strip():
-                slots: dict[str, Segment] = {
-                    "history": Codes(self.catalog.codes[history]),
-                    "preference": Untrusted(preference),
-                }
-                return builder.sample(*template.fill(slots))
-        raise DataError(
-            "the preference source says nothing of any of many users",
-            received=f"{min(TRIES, len(self))} users from number {index} on",
-            remedy="give it an item table with categories or brands, or leave preferenceobtain out",
-        )
+                return history, preference
+        return None

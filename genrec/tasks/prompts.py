@@ -231,6 +231,10 @@ class PromptBuilder:
         """What ends every answer: the chat template's end of a turn, else the end token; int64."""
         return self._encoder.end_ids
 
+    def decode(self, ids: np.ndarray) -> str:
+        """What token ids spell, special tokens shown by their names."""
+        return str(self._encoder.text_tokenizer.decode(ids.tolist(), skip_special_tokens=False))
+
     def _packed(self, codes: np.ndarray) -> np.ndarray:
         return np.concatenate([[self.bos_token_id], self.vocabulary.encode(codes).reshape(-1)]).astype(
             np.int64

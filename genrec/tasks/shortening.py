@@ -56,5 +56,5 @@ def shorten(pieces: Sequence[Piece], room: int) -> None:
         raise PromptError(
             "a row does not fit the length limit: its template, one item and its answer are longer",
             received=f"{excess} tokens too many",
-            remedy="raise max_length, or leave out tasks with long answers",
+            remedy="raise max_length, or lower max_characters of the tasks that answer with descriptions",
         )

@@ -226,9 +226,11 @@ def test_a_user_of_whom_nothing_is_said_gives_way_to_the_next(world: Any) -> Non
     end = world.decoded(world.builder().end_ids)
     _, answer = ask(world, task, 0, 0)
     assert not set(silent) & set(answer.removeprefix("likes ").removesuffix("." + end).split(" "))
-    mute = PreferenceObtain(world.catalog, sequences, Words(silent=world.items.item_ids))
+    with pytest.raises(DataError, match="says nothing of these users"):
+        PreferenceObtain(world.catalog, sequences, Words(silent=world.items.item_ids))
+    task.preferences = Words(silent=world.items.item_ids)
     with pytest.raises(DataError, match="says nothing of any of many users"):
-        ask(world, mute, 0, 0)
+        ask(world, task, 0, 0)
 
 
 def without(world: Any, *columns: str) -> Any:
