@@ -4,7 +4,7 @@ Does not know optimisers, models or searches.
 """
 
 from genrec.tasks.attribute_texts import AttributeTexts
-from genrec.tasks.building import LC_REC, TaskInputs, TaskName, TaskOptions, build_tasks
+from genrec.tasks.building import LC_REC, P5, TaskInputs, TaskName, TaskOptions, build_tasks
 from genrec.tasks.direct import Direct
 from genrec.tasks.explanation import Explanation
 from genrec.tasks.fusionseqrec import FusionSeqRec
@@ -31,6 +31,7 @@ from genrec.tasks.text_sources import PreferenceSource, QuerySource
 __all__ = [
     "IGNORED_LABEL",
     "LC_REC",
+    "P5",
     "AttributeTexts",
     "Codes",
     "ColumnTexts",

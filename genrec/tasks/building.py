@@ -16,18 +16,35 @@ from genrec.catalog import Catalog
 from genrec.data import InteractionLog, ItemTable
 from genrec.errors import ConfigError, DataError
 from genrec.tasks.attribute_texts import AttributeTexts
+from genrec.tasks.direct import Direct
+from genrec.tasks.explanation import Explanation
 from genrec.tasks.fusionseqrec import FusionSeqRec
 from genrec.tasks.index2item import Index2Item
 from genrec.tasks.item2index import Item2Index
 from genrec.tasks.item_texts import ItemTexts
 from genrec.tasks.itemsearch import ItemSearch
 from genrec.tasks.preferenceobtain import PreferenceObtain
+from genrec.tasks.rating import Rating
+from genrec.tasks.review import Review
 from genrec.tasks.seqrec import Form, seqrec_task
 from genrec.tasks.sequences import Sequences
+from genrec.tasks.sequential import Sequential
 from genrec.tasks.task import Task
 from genrec.tasks.text_sources import PreferenceSource, QuerySource
 
-TaskName = Literal["seqrec", "item2index", "index2item", "fusionseqrec", "itemsearch", "preferenceobtain"]
+TaskName = Literal[
+    "seqrec",
+    "item2index",
+    "index2item",
+    "fusionseqrec",
+    "itemsearch",
+    "preferenceobtain",
+    "rating",
+    "sequential",
+    "explanation",
+    "review",
+    "direct",
+]
 LC_REC: tuple[TaskName, ...] = (
     "seqrec",
     "item2index",
@@ -36,27 +53,34 @@ LC_REC: tuple[TaskName, ...] = (
     "itemsearch",
     "preferenceobtain",
 )
-MAX_CHARACTERS = 1000
+P5: tuple[TaskName, ...] = ("rating", "sequential", "explanation", "review", "direct")
+TAKERS: dict[str, tuple[TaskName, ...]] = {
+    "form": ("seqrec",),
+    "max_characters": ("index2item", "fusionseqrec", "explanation", "review"),
+    "num_candidates": ("direct",),
+}
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class TaskOptions:
-    """What can be said of a task in a mixture.
+    """What can be said of a task in a mixture; None = the task's own default.
 
     Attributes:
         weight: Rows an epoch as a multiple of the task's own.
         cap: Most rows an epoch; None = no cap.
         form: `seqrec` alone: `packed` rows without words, or `prompted` ones.
-        max_characters: `index2item` and `fusionseqrec`: longest description that is an answer, as answers
-            are never cut; None = 1,000.
+        max_characters: `index2item`, `fusionseqrec`, `explanation`, `review`: the longest text that is an
+            answer, as answers are never cut.
+        num_candidates: `direct` alone: items to choose from.
     """
 
     weight: float = 1
     cap: int | None = None
     form: Form | None = None
     max_characters: int | None = None
+    num_candidates: int | None = None
 
 
 @dataclass(frozen=True)
@@ -132,30 +156,42 @@ class _Workshop:
         return AttributeTexts(items.subset([item for item in items.item_ids if item not in hidden]))
 
     def task(self, name: TaskName, options: TaskOptions) -> Task:
-        inputs, catalog = self.inputs, self.inputs.catalog
         _check(name, options)
-        form: Form = options.form or "packed"
-        characters = MAX_CHARACTERS if options.max_characters is None else options.max_characters
+        inputs, catalog = self.inputs, self.inputs.catalog
+        longest = {"max_history": inputs.max_history}
+        limit = {} if options.max_characters is None else {"max_characters": options.max_characters}
+        choice = {} if options.num_candidates is None else {"num_candidates": options.num_candidates}
         match name:
             case "seqrec":
-                return seqrec_task(catalog, self.sequences, form=form, max_history=inputs.max_history)
+                return seqrec_task(catalog, self.sequences, form=options.form or "packed", **longest)
             case "item2index":
                 return Item2Index(self.texts, held_out=inputs.held_out)
             case "index2item":
-                return Index2Item(self.texts, held_out=inputs.held_out, max_characters=characters)
+                return Index2Item(self.texts, held_out=inputs.held_out, **limit)
             case "fusionseqrec":
-                return FusionSeqRec(
-                    self.texts, self.sequences, max_history=inputs.max_history, max_characters=characters
-                )
+                return FusionSeqRec(self.texts, self.sequences, **longest, **limit)
             case "itemsearch":
-                queries = inputs.queries or self.attributes
-                preferences = inputs.preferences or self.attributes
-                return ItemSearch(
-                    catalog, self.sequences, queries, preferences, max_history=inputs.max_history
-                )
+                return ItemSearch(catalog, self.sequences, self.queries, self.preferences, **longest)
             case "preferenceobtain":
-                preferences = inputs.preferences or self.attributes
-                return PreferenceObtain(catalog, self.sequences, preferences, max_history=inputs.max_history)
+                return PreferenceObtain(catalog, self.sequences, self.preferences, **longest)
+            case "rating":
+                return Rating(catalog, self.sequences, inputs.log, **longest)
+            case "sequential":
+                return Sequential(catalog, self.sequences, **longest)
+            case "explanation":
+                return Explanation(catalog, self.sequences, inputs.log, **longest, **limit)
+            case "review":
+                return Review(catalog, self.sequences, inputs.log, **limit)
+            case "direct":
+                return Direct(catalog, self.sequences, **longest, **choice)
+
+    @property
+    def queries(self) -> QuerySource:
+        return self.inputs.queries or self.attributes
+
+    @property
+    def preferences(self) -> PreferenceSource:
+        return self.inputs.preferences or self.attributes
 
 
 def _check(name: str, options: TaskOptions) -> None:
@@ -166,12 +202,11 @@ def _check(name: str, options: TaskOptions) -> None:
             received=name,
             remedy=(f"did you mean {near[0]}? " if near else "") + f"tasks: {', '.join(get_args(TaskName))}",
         )
-    takers = {"form": ("seqrec",), "max_characters": ("index2item", "fusionseqrec")}
-    given = {field for field in takers if getattr(options, field) is not None}
-    strange = sorted(field for field in given if name not in takers[field])
+    given = [field for field in TAKERS if getattr(options, field) is not None]
+    strange = [field for field in given if name not in TAKERS[field]]
     if strange:
         raise ConfigError(
             f"the task {name} does not take this option",
             received=", ".join(strange),
-            remedy="; ".join(f"{field} belongs to {' and '.join(takers[field])}" for field in strange),
+            remedy="; ".join(f"{field} belongs to {', '.join(TAKERS[field])}" for field in strange),
         )

@@ -14,13 +14,13 @@ import numpy as np
 from genrec.catalog import Catalog
 from genrec.data import InteractionLog, ItemTable
 from genrec.errors import DataError
-from genrec.tasks.building import LC_REC, TaskInputs, TaskName, TaskOptions, build_tasks
+from genrec.tasks.building import LC_REC, P5, TaskInputs, TaskName, TaskOptions, build_tasks
 from genrec.tasks.keyed_permutation import mixed, permuted
 from genrec.tasks.prompts import PromptBuilder
 from genrec.tasks.seqrec import Form, seqrec_task, serving_template
 from genrec.tasks.sequences import Sequences
 from genrec.tasks.task import Task
-from genrec.tasks.templates import Template
+from genrec.tasks.templates import Template, load_templates
 from genrec.tasks.text_sources import PreferenceSource, QuerySource
 
 
@@ -102,18 +102,22 @@ class TaskMixture:
     ) -> TaskMixture:
         """The mixture of named tasks with their weights, caps and other options; see `build_tasks`.
 
-        The trained model is asked in the form of `seqrec`; without `seqrec` in a prompt.
+        The trained model is asked in the form of `seqrec`; without it in words, those of `sequential` where
+        that is there.
         """
         tasks = build_tasks(options, inputs, missing=missing)
         chosen = {name: options[name] or TaskOptions() for name in tasks}
-        form = (chosen["seqrec"].form or "packed") if "seqrec" in chosen else "prompted"
+        asked = load_templates("sequential" if "sequential" in chosen else "seqrec")["next_item"]
+        template: Template | None = asked.training[0]
+        if "seqrec" in chosen:
+            template = serving_template(chosen["seqrec"].form or "packed")
         return cls(
             inputs.catalog,
             list(tasks.values()),
             weights={name: given.weight for name, given in chosen.items()},
             caps={name: given.cap for name, given in chosen.items() if given.cap is not None},
             seed=seed,
-            template=serving_template(form),
+            template=template,
         )
 
     @classmethod
@@ -146,6 +150,33 @@ class TaskMixture:
         inputs = TaskInputs(catalog, items, log, max_history, held_out, queries, preferences)
         chosen = dict.fromkeys(LC_REC) | dict(options or {})
         return cls.build(chosen, inputs, missing="skip", seed=seed)
+
+    @classmethod
+    def p5(
+        cls,
+        catalog: Catalog,
+        items: ItemTable,
+        log: InteractionLog,
+        *,
+        options: Mapping[TaskName, TaskOptions | None] | None = None,
+        max_history: int = 20,
+        held_out: Collection[str] = (),
+        seed: int = 0,
+    ) -> TaskMixture:
+        """P5's five tasks (arXiv 2203.13366, section 3.1); those the data have nothing for are left out.
+
+        Args:
+            catalog: Items and their Semantic IDs.
+            items: What is known of them.
+            log: The training part of a split, with `rating`, `review`, `summary` and `explanation` as far as
+                there are such columns.
+            options: What differs from the defaults, by task.
+            max_history: Longest history of a row.
+            held_out: Ids of items that no training row may name.
+            seed: Seed of everything drawn.
+        """
+        inputs = TaskInputs(catalog, items, log, max_history, held_out)
+        return cls.build(dict.fromkeys(P5) | dict(options or {}), inputs, missing="skip", seed=seed)
 
     def __len__(self) -> int:
         """Rows an epoch, all tasks together."""

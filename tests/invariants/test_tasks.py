@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,6 +25,11 @@ TASKS: dict[str, TaskOptions | None] = {
     "fusionseqrec": None,
     "itemsearch": None,
     "preferenceobtain": None,
+    "rating": None,
+    "sequential": None,
+    "explanation": None,
+    "review": None,
+    "direct": TaskOptions(num_candidates=4),
 }
 SPECIAL = [
     "<a_1><b_0><c_2>",
@@ -49,9 +55,28 @@ class Echo:
         return f"things like {self.items.title(history[-1])}"
 
 
+def reviewed(log: InteractionLog, texts: Mapping[str, str]) -> InteractionLog:
+    """The log with the columns of reviews, each holding its item's text."""
+    items = [log.item_ids[item] for item in log.items]
+    columns = {
+        "user_id": pa.array([log.user_ids[user] for user in log.users]),
+        "item_id": pa.array(items),
+        "timestamp": pa.array(log.times),
+        "rating": pa.array([float(1 + row % 5) for row in range(len(log))]),
+    }
+    for name in ("review", "summary", "explanation"):
+        columns[name] = pa.array([f"{name} {texts[item]}" for item in items])
+    return InteractionLog.from_table(pa.table(columns))
+
+
+def titled(world: Any) -> dict[str, str]:
+    return {item: world.items.title(item) for item in world.items.item_ids}
+
+
 def build(world: Any, case: str, *, words: Any = None, **inputs: Any) -> Task:
     name: TaskName = case.split(" ")[0]  # type: ignore[assignment]
-    given = TaskInputs(world.catalog, world.items, inputs.pop("log", world.log), **inputs)
+    log = reviewed(inputs.pop("log", world.log), titled(world))
+    given = TaskInputs(world.catalog, world.items, log, **inputs)
     if words is not None:
         given = replace(given, queries=words, preferences=words)
     return build_tasks({name: TASKS[case]}, given)[name]
@@ -69,7 +94,8 @@ def answers_of(world: Any) -> set[str]:
     rows = [world.items.row(item) for item in world.items.item_ids]
     descriptions = {row["description"] for row in rows if row["description"]}
     both = {f"{row['title']}\n{row['description']}" for row in rows}
-    return ids | titles | descriptions | both | {f"things like {title}" for title in titles}
+    words = {f"{what} {title}" for what in ("things like", "summary", "explanation") for title in titles}
+    return ids | titles | descriptions | both | words | {"yes", "no", *"12345"}
 
 
 @pytest.mark.parametrize("case", TASKS)
@@ -113,7 +139,7 @@ def test_no_answer_is_cut_however_short_a_row_must_be(world: Any, case: str) -> 
         assert len(short) <= tight.max_length
         assert short[short_labels != IGNORED_LABEL].tolist() == ids[labels != IGNORED_LABEL].tolist()
         cut += len(short) < len(ids)
-    assert cut or case == "index2item"  # whose prompts hold nothing that may go
+    assert cut or case in ("index2item", "review")  # whose prompts may hold nothing to cut
 
 
 def check_tokens(world: Any, case: str, task: Task, seed: int) -> None:
@@ -207,7 +233,9 @@ def test_no_row_of_a_user_names_the_users_validation_or_test_item(
         seen = {
             n for n in range(24) if f"name{n}x" in shown or "".join(world.catalog.tokens(f"i{n}")) in shown
         }
-        assert seen <= set(range(6 * user, 6 * user + 4))
+        assert not seen & {6 * user + 4, 6 * user + 5}
+        if case not in ("sequential", "direct"):  # which show other users' items as wrong answers
+            assert seen <= set(range(6 * user, 6 * user + 4))
         assert len(seen) >= 3
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from genrec.data import ItemTable
 from genrec.errors import ConfigError, DataError
-from genrec.tasks import LC_REC, TaskInputs, TaskMixture, TaskName, TaskOptions, build_tasks
+from genrec.tasks import LC_REC, TaskInputs, TaskMixture, TaskName, TaskOptions, build_tasks, load_templates
 from genrec.tasks.templates import FOLDER
 
 
@@ -90,3 +90,22 @@ def test_a_mixture_without_seqrec_is_asked_in_a_prompt(world: Any) -> None:
     mixture = TaskMixture.build({"item2index": None}, inputs_of(world), seed=3)
     assert mixture.template is not None
     assert mixture.seed == 3
+
+
+def test_p5_takes_the_tasks_whose_columns_are_there_and_is_asked_in_its_own_words(
+    world: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, logger="genrec"):
+        mixture = TaskMixture.p5(world.catalog, world.items, world.log)
+    assert [task.name for task in mixture.tasks] == ["sequential", "direct"]
+    assert [r.message for r in caplog.records] == [
+        f"{task} is left out: the task {task} needs the column {column} of the interactions, "
+        "which this log does not have"
+        for task, column in (("rating", "rating"), ("explanation", "explanation"), ("review", "summary"))
+    ]
+    assert mixture.template in load_templates("sequential")["next_item"].training
+    options: Any = {"direct": TaskOptions(num_candidates=3, cap=2), "seqrec": None}
+    other = TaskMixture.p5(world.catalog, world.items, world.log, options=options)
+    assert [task.name for task in other.tasks] == ["sequential", "direct", "seqrec"]
+    assert other.counts[1] == 2
+    assert other.template is None
