@@ -3,6 +3,7 @@
 Does not know metrics or rankers: evaluation reaches training as a callback.
 """
 
+from genrec.training.adapters import add_lora, load_weights, merge, save_weights
 from genrec.training.averaging import WeightAveraging
 from genrec.training.checkpoints import newest_complete_checkpoint
 from genrec.training.config import AlignmentConfig
@@ -25,8 +26,12 @@ __all__ = [
     "SemanticIdLoss",
     "Seq2SeqCollator",
     "WeightAveraging",
+    "add_lora",
+    "load_weights",
+    "merge",
     "newest_complete_checkpoint",
     "on_cpu",
     "pretrain_on_texts",
     "process_state",
+    "save_weights",
 ]

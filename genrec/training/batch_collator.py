@@ -5,6 +5,7 @@ Does not know how a batch is laid out: the collators do.
 
 from __future__ import annotations
 
+from peft import PeftModel
 from transformers import PreTrainedModel
 
 from genrec.errors import TrainingError
@@ -14,7 +15,7 @@ from genrec.training.seq2seq_collator import Seq2SeqCollator
 
 
 def batch_collator(
-    model: PreTrainedModel, builder: PromptBuilder, mixture: TaskMixture
+    model: PreTrainedModel | PeftModel, builder: PromptBuilder, mixture: TaskMixture
 ) -> PackingCollator | Seq2SeqCollator:
     """Packed sequences for decoder-only models, prompts and answers for encoder-decoder models.
 

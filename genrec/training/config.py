@@ -29,10 +29,17 @@ class AlignmentConfig(SFTConfig):
         ema_decay: Decay of the exponential moving average of the weights; 0 turns averaging off.
         residual_dropout: Dropout on the embeddings and on every block's two residual branches, which a
             Qwen3-shaped model has none of; for models trained from scratch.
-        embedding_weight_decay: Weight decay of the embedding matrix; None = `weight_decay`.
+        embedding_weight_decay: Weight decay of the embedding matrix (with LoRA: of the new rows); None =
+            `weight_decay`.
+        lora_r: Rank of LoRA adapters on all linear layers, the new rows trained beside them; 0 = train the
+            whole model.
+        lora_alpha: Scale of the adapters, times 1 / `lora_r`.
+        lora_dropout: Dropout on the adapters' input.
+        rows_first_steps: Optimiser steps in which the new rows move alone, before everything does.
 
     Raises:
-        TrainingError: An unknown normaliser, a rate outside [0, 1), or persistent data loader workers.
+        TrainingError: An unknown normaliser, a rate outside [0, 1), a negative number of steps, or persistent
+            data loader workers.
     """
 
     normalize: str = field(
@@ -47,6 +54,12 @@ class AlignmentConfig(SFTConfig):
     )
     embedding_weight_decay: float | None = field(
         default=None, metadata={"help": "weight decay of the embedding matrix, None = weight_decay"}
+    )
+    lora_r: int = field(default=0, metadata={"help": "rank of LoRA adapters, 0 = train the whole model"})
+    lora_alpha: float = field(default=32.0, metadata={"help": "scale of the adapters, times 1 / lora_r"})
+    lora_dropout: float = field(default=0.0, metadata={"help": "dropout on the adapters' input"})
+    rows_first_steps: int = field(
+        default=0, metadata={"help": "optimiser steps in which the new rows move alone"}
     )
 
     bf16: bool = False
@@ -67,7 +80,12 @@ class AlignmentConfig(SFTConfig):
                 received=repr(self.normalize),
                 remedy=f"use one of {', '.join(NORMALIZATIONS)}",
             )
-        for name in ("ema_decay", "residual_dropout"):
+        for name in ("lora_r", "rows_first_steps"):
+            if getattr(self, name) < 0:
+                raise TrainingError(
+                    f"{name} is negative", received=getattr(self, name), remedy="use 0 or more"
+                )
+        for name in ("ema_decay", "residual_dropout", "lora_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise TrainingError(
                     f"{name} is outside [0, 1)", received=getattr(self, name), remedy="use a share below 1"

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import torch
 from datasets import Dataset
+from peft import PeftModel
 from torch import Tensor, nn
 from transformers import (
     PreTrainedModel,
@@ -28,6 +29,7 @@ from trl import SFTTrainer
 from genrec.decoding import Normalization, OutputHead
 from genrec.errors import TrainingError
 from genrec.tasks import PromptBuilder, TaskMixture, TokenRows
+from genrec.training.adapters import add_lora, row_parameters, save_weights
 from genrec.training.averaging import WeightAveraging
 from genrec.training.batch_collator import batch_collator
 from genrec.training.checkpoints import (
@@ -37,6 +39,7 @@ from genrec.training.checkpoints import (
     remove_incomplete_checkpoints,
     remove_oldest_checkpoints,
 )
+from genrec.training.compat import trained_weights_kept
 from genrec.training.config import AlignmentConfig
 from genrec.training.faults import FiniteLoss, told_faults
 from genrec.training.interrupt import PoliteStop
@@ -44,6 +47,7 @@ from genrec.training.loss import SemanticIdLoss
 from genrec.training.loss_curve import LossCurve
 from genrec.training.processes import any_process
 from genrec.training.residual_dropout import add_residual_dropout
+from genrec.training.row_schedule import RowsFirst
 from genrec.training.seq2seq_loss import seq2seq_loss
 from genrec.vocabulary import SemanticIdVocabulary
 
@@ -54,7 +58,8 @@ class AlignmentTrainer(SFTTrainer):
     """Trains a language model on a task mixture over Semantic IDs.
 
     Args:
-        model: The language model, its rows already extended by the vocabulary.
+        model: The language model, its rows already extended by the vocabulary; with `args.lora_r` it is
+            wrapped by `add_lora`. One that is wrapped already is trained as it is.
         text_tokenizer: The extended text tokenizer.
         vocabulary: Codes to token ids.
         train_dataset: The tasks' rows, over the catalog whose trie the loss needs.
@@ -62,13 +67,14 @@ class AlignmentTrainer(SFTTrainer):
         callbacks: More callbacks, such as the evaluation room's `RetrievalCallback`.
 
     Raises:
-        TrainingError: Fewer rows than one batch over all processes, or packed rows for an encoder-decoder.
+        TrainingError: Fewer rows than one batch over all processes; packed rows for an encoder-decoder;
+            `rows_first_steps` where gradients are sharded.
     """
 
     def __init__(
         self,
         *,
-        model: PreTrainedModel,
+        model: PreTrainedModel | PeftModel,
         text_tokenizer: PreTrainedTokenizerBase,
         vocabulary: SemanticIdVocabulary,
         train_dataset: TaskMixture,
@@ -91,20 +97,33 @@ class AlignmentTrainer(SFTTrainer):
         )
         rows = TokenRows(train_dataset, builder)
         sample = {name: values.tolist() for name, values in rows[0].items()}
-        super().__init__(
-            model=model,
-            args=args,
-            train_dataset=Dataset.from_list([sample]),  # trl insists on the class; the rows follow
-            processing_class=text_tokenizer,
-            data_collator=batch_collator(model, builder, train_dataset),
-        )
-        self.train_dataset = self.rows = rows
-        self.mixture, self.text_tokenizer = train_dataset, text_tokenizer
+        if args.lora_r and not isinstance(model, PeftModel):
+            model = add_lora(
+                model, vocabulary, args.lora_r, args.lora_alpha, args.lora_dropout, seed=args.seed
+            )
+        with trained_weights_kept(model):
+            super().__init__(
+                model=model,
+                args=args,
+                train_dataset=Dataset.from_list([sample]),  # trl insists on the class; the rows follow
+                processing_class=text_tokenizer,
+                data_collator=batch_collator(model, builder, train_dataset),
+            )
+        self.train_dataset = rows
         self.prompt_builder = builder
         self.semantic_id_loss = SemanticIdLoss(
             train_dataset.catalog.trie, vocabulary, cast(Normalization, args.normalize), self.args.device
         )
         self.averaging = WeightAveraging(model, args.ema_decay) if args.ema_decay else None
+        sharded = self.is_deepspeed_enabled or self.is_fsdp_enabled
+        if args.rows_first_steps and sharded:
+            raise TrainingError(
+                "rows_first_steps needs whole gradients, which DeepSpeed and FSDP do not keep",
+                received=f"rows_first_steps={args.rows_first_steps}",
+                remedy="set it to 0, or train under DDP",
+            )
+        self.rows_first = RowsFirst(model, vocabulary.new_ids, args.rows_first_steps)
+        self.add_callback(self.rows_first)
         self.remove_callback(PrinterCallback)  # where there is no progress bar, genrec's own log lines tell
         self.add_callback(_EpochRows(rows))
         if self.averaging is not None:
@@ -190,18 +209,21 @@ class AlignmentTrainer(SFTTrainer):
         optimizer = super().create_optimizer(model)
         decay = cast(AlignmentConfig, self.args).embedding_weight_decay
         if decay is not None:
-            embedding = self.accelerator.unwrap_model(self.model).get_input_embeddings().weight
-            for group in optimizer.param_groups:
-                if any(parameter is embedding for parameter in group["params"]):
-                    group["params"] = [p for p in group["params"] if p is not embedding]
-                    optimizer.add_param_group({**group, "params": [embedding], "weight_decay": decay})
-                    break
+            unwrapped = self.accelerator.unwrap_model(self.model)
+            rows = row_parameters(unwrapped)
+            chosen = {id(p) for p in (rows if isinstance(unwrapped, PeftModel) else rows[:1])}
+            for group in list(optimizer.param_groups):
+                own = [p for p in group["params"] if id(p) in chosen]
+                if own:
+                    group["params"] = [p for p in group["params"] if id(p) not in chosen]
+                    optimizer.add_param_group({**group, "params": own, "weight_decay": decay})
         return optimizer
 
     def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
         """A step of transformers' `Trainer`; its loss must be a number."""
         loss: Tensor = super().training_step(*args, **kwargs)
         self.finite_loss.see(loss)
+        self.rows_first.after_backward(self.state.global_step)
         return loss
 
     def _get_grad_norm(self, model: nn.Module, grad_norm: Any = None) -> Any:
@@ -209,6 +231,15 @@ class AlignmentTrainer(SFTTrainer):
         if not self.args.fp16:  # there the scaler skips such steps by itself
             self.finite_loss.see(norm)
         return norm
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        model = self.accelerator.unwrap_model(self.model)
+        if not isinstance(model, PeftModel):
+            super()._save(output_dir, state_dict)
+        elif self.args.should_save:
+            folder = output_dir or cast(str, self.args.output_dir)
+            save_weights(model, folder, state_dict=state_dict)
+            cast(PreTrainedTokenizerBase, self.processing_class).save_pretrained(folder)
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         """Writes a checkpoint whole or not at all; older ones go only when it is whole."""

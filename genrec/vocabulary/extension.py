@@ -16,7 +16,7 @@ import numpy as np
 
 from genrec.errors import VocabularyError
 from genrec.semantic_ids import SemanticIdSpec
-from genrec.vocabulary.row_initialisation import check_codebooks, initialise_rows
+from genrec.vocabulary.row_initialisation import check_codebooks, grow, initialise_rows
 from genrec.vocabulary.semantic_id_vocabulary import (
     ADDED_PAD_TOKEN,
     TERMINATOR_TOKEN,
@@ -96,8 +96,7 @@ def extend_model(
     vocabulary = SemanticIdVocabulary.extend(text_tokenizer, spec)
     rows = len(cast("Tensor", model.get_input_embeddings().weight))
     needed = max(text_tokenizer.get_vocab().values()) + 1
-    if needed > rows:
-        model.resize_token_embeddings(needed, mean_resizing=False)
+    grow(model, needed)
     added = set(known.values())
     new = vocabulary.new_ids[[i not in added or i >= rows for i in vocabulary.new_ids.tolist()]]
     special = {*text_tokenizer.all_special_ids, *vocabulary.new_ids.tolist()}
@@ -111,20 +110,6 @@ def extend_model(
         model = _prepared(model)
     logger.info("%d new tokens, %d rows before, %d after", len(new), rows, max(rows, needed))
     return model, text_tokenizer, vocabulary
-
-
-def extend_text_tokenizer(
-    name: str | Path, spec: SemanticIdSpec, *, revision: str | None = None
-) -> tuple[PreTrainedTokenizerBase, SemanticIdVocabulary]:
-    """The text tokenizer and vocabulary that `extend_model` would give, without the model.
-
-    Raises:
-        VocabularyError: As for `extend_model`.
-    """
-    text_tokenizer = _load_text_tokenizer(str(name), revision)
-    _check_text_tokenizer(text_tokenizer, spec)
-    _ensure_padding(text_tokenizer)
-    return text_tokenizer, SemanticIdVocabulary.extend(text_tokenizer, spec)
 
 
 def _check_options(

@@ -6,7 +6,7 @@ Does not know tokens' names, nor how the rows are trained.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -16,9 +16,28 @@ from genrec.errors import VocabularyError
 from genrec.semantic_ids import SemanticIdSpec
 from genrec.vocabulary.semantic_id_vocabulary import SemanticIdVocabulary
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
 NOISE = 0.1  # standard deviation of the noise around the mean, in those of the old rows
 _ROWS_AT_ONCE = 8192
 _PROJECTIONS = 1000  # seeds of the positions' projections start here, above those of the noise
+
+
+@torch.no_grad()
+def grow(model: PreTrainedModel, rows: int) -> None:
+    """Makes a model's matrices at least `rows` long, whatever is in the added rows; they never shrink.
+
+    The bias of an untied head gets the mean of the old ones in its added places, as transformers' own
+    resizing would put it there: an adapter does not hold it.
+    """
+    before = len(cast(Tensor, model.get_input_embeddings().weight))
+    if before >= rows:
+        return
+    model.resize_token_embeddings(rows, mean_resizing=False)
+    head = cast(Any, model.get_output_embeddings())
+    if head.bias is not None and head.weight is not model.get_input_embeddings().weight:
+        head.bias[before:] = head.bias[:before].mean()
 
 
 @torch.no_grad()
@@ -39,7 +58,7 @@ def initialise_rows(
     (seeded, one a position), are standardised and then scaled and shifted to the old rows' standard deviation
     and mean, so that codes that are near in the codebook start near. Input matrix and head have statistics of
     their own; tied ones are written once. The noise is added to codebook rows as well, so that no two rows
-    are equal. A head's bias starts at the mean of the old ones.
+    are equal. A head's bias stays as `grow` left it.
 
     Args:
         model: A causal language model that has the rows.
@@ -71,10 +90,6 @@ def initialise_rows(
                 standard[here] += vectors[vocabulary.code_of[row_ids[here]]]
         rows = mean + deviation * standard.to(mean.device)  # [new rows, width]
         matrix[torch.from_numpy(row_ids).to(matrix.device)] = rows.to(matrix.dtype)
-    if head.bias is not None:
-        device = head.bias.device
-        old = head.bias[torch.from_numpy(text_ids).to(device)].mean()
-        head.bias[torch.from_numpy(row_ids).to(device)] = old
 
 
 def _statistics(matrix: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
