@@ -3,17 +3,27 @@
 Does not know the language model or how lists are judged.
 """
 
+from genrec.baselines.bm25 import BM25
 from genrec.baselines.content_knn import ContentKNN
-from genrec.baselines.hybrid import Part, ProbabilityMixture, ReciprocalRankFusion, choose_weight
+from genrec.baselines.dense_retrieval import DenseRetrieval
+from genrec.baselines.grid_search import GridSearch
+from genrec.baselines.hybrid import Part, ProbabilityMixture, ReciprocalRankFusion, tune_mixture
+from genrec.baselines.implicit_factors import ALS, BPR
 from genrec.baselines.item_knn import ItemKNN
 from genrec.baselines.markov_knn import MarkovKNN
 from genrec.baselines.popularity import Popularity
 from genrec.baselines.random_ranker import RandomRanker
 from genrec.baselines.sasrec import SASRec, sasrec_model
 from genrec.baselines.tuning import tune_content_knn, tune_item_knn
+from genrec.baselines.tuning_text_and_factors import tune_als, tune_bm25, tune_bpr, tune_dense
 
 __all__ = [
+    "ALS",
+    "BM25",
+    "BPR",
     "ContentKNN",
+    "DenseRetrieval",
+    "GridSearch",
     "ItemKNN",
     "MarkovKNN",
     "Part",
@@ -22,8 +32,12 @@ __all__ = [
     "RandomRanker",
     "ReciprocalRankFusion",
     "SASRec",
-    "choose_weight",
     "sasrec_model",
+    "tune_als",
+    "tune_bm25",
+    "tune_bpr",
     "tune_content_knn",
+    "tune_dense",
     "tune_item_knn",
+    "tune_mixture",
 ]

@@ -89,15 +89,25 @@ class TextItemEncoder:
             DataError: The item table has none of the fields.
             ArtifactError: The encoder was saved with other weights.
         """
-        texts = self.template.texts(items)
-        model = self._load()
         began = time.perf_counter()
-        encoded = model.encode(
-            texts, batch_size=self.batch_size, show_progress_bar=sys.stderr.isatty(), convert_to_numpy=True
-        )
-        vectors = np.asarray(encoded, dtype=np.float32).reshape(len(texts), -1)  # [items, width]
-        logger.info("encoded %d items with %s in %.1f s", len(texts), self.model, time.perf_counter() - began)
+        vectors = self.encode_texts(self.template.texts(items))
+        logger.info("encoded %d items with %s in %.1f s", len(items), self.model, time.perf_counter() - began)
         return EmbeddingTable(items.canonical_ids, vectors)
+
+    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
+        """Vectors of texts that are no items, such as search queries, float32 `[texts, width]`.
+
+        Raises:
+            ConfigError: sentence-transformers or the model is not installed, or the model cannot be loaded.
+            ArtifactError: The encoder was saved with other weights.
+        """
+        encoded = self._load().encode(
+            list(texts),
+            batch_size=self.batch_size,
+            show_progress_bar=sys.stderr.isatty(),
+            convert_to_numpy=True,
+        )
+        return np.asarray(encoded, dtype=np.float32).reshape(len(texts), -1)  # [texts, width]
 
     def fingerprint(self) -> str:
         """Digest of model, fields and length limit; of the weights as well when they lie in a folder."""

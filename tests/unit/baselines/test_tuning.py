@@ -8,7 +8,7 @@ import math
 import pytest
 
 from genrec.baselines import ContentKNN, ItemKNN, tune_content_knn, tune_item_knn
-from genrec.baselines.tuning import mean_ndcg
+from genrec.baselines.grid_search import mean_ndcg
 from genrec.data import Cases, InteractionLog
 from genrec.embeddings import EmbeddingTable
 from genrec.errors import DataError
@@ -37,7 +37,7 @@ def test_ndcg_is_that_of_the_formula(train: InteractionLog, validation: Cases, i
 def test_the_best_of_the_grid_is_taken_and_every_trial_is_logged(
     train: InteractionLog, validation: Cases, item_ids: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.DEBUG, logger="genrec.baselines.tuning"):
+    with caplog.at_level(logging.DEBUG, logger="genrec.baselines.grid_search"):
         ranker = tune_item_knn(
             train,
             validation,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from genrec.baselines import SASRec, sasrec_model
-from genrec.baselines.tuning import mean_ndcg
+from genrec.baselines.grid_search import mean_ndcg
 from genrec.data import InteractionLog
 from genrec.pipeline.item_models import train_item_model
 from genrec.training import ItemTrainingConfig

@@ -1,0 +1,126 @@
+"""`BM25`: items whose words are those of the history's items, or of a search query.
+
+Does not know what other users did, nor what words mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from genrec.baselines.catalog_rows import CatalogRows, check_decay
+from genrec.baselines.ranked_lists import best_columns, empty_lists, ranked_lists
+from genrec.data import ItemTable
+from genrec.embeddings import TextTemplate
+from genrec.embeddings.text_template import DEFAULT_FIELDS
+from genrec.errors import ConfigError
+
+
+class BM25:
+    """BM25 (Lucene's variant, by the package bm25s) over item texts.
+
+    A history is a sum of queries: `score(i) = sum_j decay ** age_j * bm25(text_j, i) / bm25(text_j, j)` over
+    its items j other than i, so that a long text counts no more than a short one. Items that share no word
+    with it follow in canonical order.
+
+    Args:
+        items: Texts of at least the catalog.
+        item_ids: The catalog; None = all items.
+        fields: Item columns that are searched.
+        query_fields: Item columns that a history's items ask with.
+        k1: How soon more of the same word stops to count.
+        b: How much a long text is held against it, 0 to 1.
+        decay: Weight of a history item against the next newer one.
+        name: Name in reports.
+
+    Raises:
+        ConfigError: The package bm25s is not installed.
+        DataError: An item without a row in the table, or a decay out of range.
+    """
+
+    def __init__(
+        self,
+        items: ItemTable,
+        item_ids: Sequence[str] | None = None,
+        *,
+        fields: Sequence[str] = DEFAULT_FIELDS,
+        query_fields: Sequence[str] = ("title",),
+        k1: float = 1.5,
+        b: float = 0.75,
+        decay: float = 0.4,
+        name: str = "bm25",
+    ) -> None:
+        check_decay(decay)
+        self.name = name
+        self.decay = decay
+        self.catalog = CatalogRows(items.item_ids if item_ids is None else item_ids)
+        names = self.catalog.names.tolist()
+        self._bm25s = _bm25s()
+        self._index = self._bm25s.BM25(k1=k1, b=b)
+        self._index.index(self._words(TextTemplate(tuple(fields)).texts(items, names)), show_progress=False)
+        self._asked = self._words(TextTemplate(tuple(query_fields)).texts(items, names))
+        self._known: dict[int, np.ndarray] = {}
+
+    def rank(self, histories: Sequence[Sequence[str]], k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Ranks the catalog after each history; the history's own items are not taken out.
+
+        Args:
+            histories: Item ids, oldest first; those outside the catalog are left out.
+            k: Items a history.
+
+        Returns:
+            Items, object `[n, k]`, and scores, float32 `[n, k]`; `""` and minus infinity beyond the catalog's
+            size.
+        """
+        return ranked_lists(self.catalog, histories, k, self._score)
+
+    def search(self, queries: Sequence[str], k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Ranks the catalog for search queries; results as in `rank`, items without a shared word score 0."""
+        items, scores = empty_lists(len(queries), k)
+        width = min(k, len(self.catalog))
+        for i, words in enumerate(self._words(list(queries))):
+            dense = self._scores(words)[None]  # [1, items]
+            columns = best_columns(dense, width)
+            items[i, :width] = self.catalog.names[columns[0]]
+            scores[i, :width] = dense[0, columns[0]]
+        return items, scores
+
+    def _score(self, histories: list[list[int]]) -> np.ndarray:
+        scores = np.zeros((len(histories), len(self.catalog)), dtype=np.float32)
+        for i, history in enumerate(histories):
+            for age, row in enumerate(reversed(history)):
+                scores[i] += np.float32(self.decay**age) * self._similarity(row)
+        return scores
+
+    def _similarity(self, row: int) -> np.ndarray:
+        """What an item's text scores on all items, against its own; 0 for itself; float32 `[items]`."""
+        if row not in self._known:
+            scores = self._scores(self._asked[row])
+            own = float(scores[row])
+            scores[row] = 0
+            self._known[row] = scores / np.float32(own if own > 0 else max(float(scores.max()), 1.0))
+        return self._known[row]
+
+    def _scores(self, words: list[str]) -> np.ndarray:
+        known = [word for word in words if word in self._index.vocab_dict]
+        if not known:
+            return np.zeros(len(self.catalog), dtype=np.float32)
+        return np.asarray(self._index.get_scores(known), dtype=np.float32)
+
+    def _words(self, texts: list[str]) -> list[list[str]]:
+        found: list[list[str]] = self._bm25s.tokenize(texts, return_ids=False, show_progress=False)
+        return found
+
+
+def _bm25s() -> Any:
+    try:
+        import bm25s
+    except ImportError as error:
+        raise ConfigError(
+            "BM25 needs the package bm25s",
+            received=str(error),
+            remedy="pip install 'genrec-toolkit[eval]'",
+        ) from error
+    return bm25s
