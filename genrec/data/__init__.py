@@ -10,6 +10,7 @@ from genrec.data.interactions import InteractionLog
 from genrec.data.items import ItemTable
 from genrec.data.search_task import SearchTask
 from genrec.data.synthetic_world import SyntheticWorld
+from genrec.data.texts import read_texts
 
 __all__ = [
     "Cases",
@@ -23,4 +24,5 @@ __all__ = [
     "Split",
     "SyntheticWorld",
     "canonical_order",
+    "read_texts",
 ]

@@ -5,6 +5,7 @@ Does not know optimisers, models or searches.
 
 from genrec.tasks.attribute_texts import AttributeTexts
 from genrec.tasks.building import LC_REC, P5, TaskInputs, TaskName, TaskOptions, build_tasks
+from genrec.tasks.dialogue import DialogueReply
 from genrec.tasks.direct import Direct
 from genrec.tasks.explanation import Explanation
 from genrec.tasks.fusionseqrec import FusionSeqRec
@@ -17,6 +18,7 @@ from genrec.tasks.mixture import TaskMixture, TokenRows
 from genrec.tasks.preferenceobtain import PreferenceObtain
 from genrec.tasks.prefix_seqrec import PrefixSeqRec
 from genrec.tasks.prompts import IGNORED_LABEL, PromptBuilder
+from genrec.tasks.query2index import Query2Index, judged_pairs
 from genrec.tasks.rating import Rating
 from genrec.tasks.review import Review
 from genrec.tasks.segments import Codes, ColumnTexts, Segment, Trusted, Turn, Untrusted
@@ -25,6 +27,7 @@ from genrec.tasks.sequences import Draw, Sequences, Targets
 from genrec.tasks.sequential import Sequential
 from genrec.tasks.task import Task
 from genrec.tasks.templates import Template, TemplateForm, load_templates
+from genrec.tasks.text import TextReplay
 from genrec.tasks.text_columns import TextColumn
 from genrec.tasks.text_sources import PreferenceSource, QuerySource
 
@@ -35,6 +38,7 @@ __all__ = [
     "AttributeTexts",
     "Codes",
     "ColumnTexts",
+    "DialogueReply",
     "Direct",
     "Draw",
     "Explanation",
@@ -50,6 +54,7 @@ __all__ = [
     "PrefixSeqRec",
     "PromptBuilder",
     "PromptedSeqRec",
+    "Query2Index",
     "QuerySource",
     "Rating",
     "Review",
@@ -66,6 +71,7 @@ __all__ = [
     "Template",
     "TemplateForm",
     "TextColumn",
+    "TextReplay",
     "TokenRows",
     "Trusted",
     "Turn",
@@ -73,5 +79,6 @@ __all__ = [
     "build_tasks",
     "drawn_form",
     "held_out_rows",
+    "judged_pairs",
     "load_templates",
 ]

@@ -74,7 +74,8 @@ class SegmentEncoder:
                 ids = self.vocabulary.encode(segment.codes)  # [items, L]
                 return Piece(ids.reshape(-1), range(0, ids.size, ids.shape[-1]))
             case Untrusted():
-                return Piece(self._encoded_untrusted(segment.text), cut_end=True)
+                text = segment.text if segment.blanks else segment.text.strip()
+                return Piece(self._encoded_untrusted(text), cut_end=True)
             case ColumnTexts():
                 return self._column_piece(segment)
 
@@ -107,7 +108,7 @@ class SegmentEncoder:
         if ids is None:
             if len(self._untrusted) >= KEPT_TEXTS:
                 self._untrusted.clear()
-            encoded = self.untrusted_encoder.encode(text.strip())
+            encoded = self.untrusted_encoder.encode(text)
             ids = self._untrusted[text] = np.array(encoded, dtype=np.int64)
         return ids
 

@@ -34,10 +34,12 @@ class Untrusted:
     In a prompt that is too long it is cut at its end.
 
     Attributes:
-        text: The text; blanks around it are cut off.
+        text: The text.
+        blanks: Whether blanks around it stay; else they are cut off.
     """
 
     text: str
+    blanks: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
