@@ -69,13 +69,13 @@ def test_replies_name_items_by_their_ids_in_place(films: Any) -> None:
 
 
 def test_the_oldest_turns_go_and_the_user_stays_first(films: Any) -> None:
-    long = [(("u", f"Question {n}.", []), ("a", f"Answer {n}.", [])) for n in range(6)]
+    long = [(("u", f"Question {n}.", []), ("a", f"Reply {n}.", [])) for n in range(6)]
     dialogues = Dialogues.from_rows([talk(*(turn for pair in long for turn in pair))])
     for max_turns, kept in ((1, 1), (2, 1), (3, 3), (4, 3), (7, 7), (50, 11)):
         task = DialogueReply(films.catalog, films.items, dialogues, max_turns=max_turns)
         prompt, answer = said(films, task, 5)
-        assert answer == "Answer 5."
-        assert prompt.count("Question") + prompt.count("Answer ") == kept
+        assert answer == "Reply 5."
+        assert prompt.count("Question") + prompt.count("Reply ") == kept
         assert "Question 5." in prompt
 
 

@@ -84,5 +84,5 @@ def test_limit_small(shared_data: Path, world: Any) -> None:
     rows = Query2Index(catalog, AttributeTexts(items), judged_pairs(task))
     assert len(rows) == 2000 + 46
     for index in range(0, len(rows), 97):
-        ids, labels = rows.row(index, np.random.default_rng(index), world.builder())
+        _, labels = rows.row(index, np.random.default_rng(index), world.builder())
         assert (labels != IGNORED_LABEL).sum() == 3 + 1

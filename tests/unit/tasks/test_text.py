@@ -66,7 +66,7 @@ def test_documents_come_from_text_files_and_columns(tmp_path: Path) -> None:
     (tmp_path / "b.jsonl").write_text("".join(json.dumps({"body": t}) + "\n" for t in ("x", "y")))
     assert read_texts(tmp_path / "b.jsonl", column="body") == ["x", "y"]
     assert len(TextReplay.read(tmp_path / "b.jsonl", column="body")) == 1
-    with pytest.raises(DataError, match="b.jsonl has no column text"):
+    with pytest.raises(DataError, match=r"b\.jsonl has no column text"):
         TextReplay.read(tmp_path / "b.jsonl")
     with pytest.raises(DataError, match="a file has no splits"):
         read_texts(tmp_path / "a.txt", split="train")
