@@ -20,7 +20,7 @@ from transformers.trainer_callback import ExportableState
 from genrec.artifacts import open_artifact, saved_artifact
 from genrec.evaluation.evaluator import RetrievalEvaluator
 from genrec.ranking import Ranker
-from genrec.training import WeightAveraging
+from genrec.training import WeightAveraging, save_weights
 
 logger = logging.getLogger(__name__)
 
@@ -139,7 +139,7 @@ class RetrievalCallback(TrainerCallback, ExportableState):
     def _keep(self, model: Any, step: int, value: float) -> None:
         facts = {"step": step, self.metric: float(value)}
         with saved_artifact(self.folder, kind="best_weights", facts=facts) as temporary:
-            model.save_pretrained(temporary)
+            save_weights(model, temporary)
 
     def best_weights(self) -> Path:
         """Folder of the best weights, checked.

@@ -30,7 +30,7 @@ from genrec.recipe import Recipe
 from genrec.recommender import GenerativeRanker, GenerativeRecommender
 from genrec.recommender.bundle import BundleSettings
 from genrec.tasks import TaskMixture
-from genrec.training import AlignmentConfig, AlignmentTrainer, on_cpu, process_state
+from genrec.training import AlignmentConfig, AlignmentTrainer, load_weights, on_cpu, process_state
 from genrec.vocabulary import SemanticIdVocabulary
 
 logger = logging.getLogger(__name__)
@@ -149,7 +149,7 @@ def _train(recipe: Recipe, inputs: Inputs, folder: Path) -> GenerativeRecommende
     logger.info("%d rows, %d targets an epoch", len(mixture), mixture.num_targets)
     trainer.train()
     process_state().wait_for_everyone()
-    best = type(model).from_pretrained(callback.best_weights())
+    best = load_weights(trainer.model, callback.best_weights())
     return _recommender(recipe, inputs, catalog, best, text_tokenizer, vocabulary, callback)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from torch import Tensor
 from transformers import (
@@ -27,6 +27,9 @@ from genrec.data import ItemTable
 from genrec.errors import ArtifactError
 from genrec.semantic_ids import ItemTokenizer
 from genrec.vocabulary import SemanticIdVocabulary
+
+if TYPE_CHECKING:
+    from peft import PeftModel
 
 KIND = "bundle"
 
@@ -54,7 +57,7 @@ class BundleSettings:
 def write_bundle(
     folder: Path,
     *,
-    model: PreTrainedModel,
+    model: PreTrainedModel | PeftModel,
     text_tokenizer: PreTrainedTokenizerBase,
     vocabulary: SemanticIdVocabulary,
     catalog: Catalog,
@@ -64,7 +67,14 @@ def write_bundle(
     recipe: dict[str, Any],
     metrics: dict[str, Any],
 ) -> None:
-    """Writes all parts into a temporary folder and renames it into place."""
+    """Writes all parts into a temporary folder and renames it into place.
+
+    Of a model with adapters these and the new rows are written, and what the base is called; its matrices
+    never are.
+
+    Raises:
+        ArtifactError: The base of an adapter has no name to be found by.
+    """
     facts = {
         "catalog": catalog.fingerprint(),
         "vocabulary": vocabulary.fingerprint(),
@@ -73,7 +83,14 @@ def write_bundle(
         "item_tokenizer": item_tokenizer is not None,
     }
     with saved_artifact(folder, kind=KIND, facts=facts) as temporary:
-        model.save_pretrained(temporary / "model")
+        if isinstance(model, PreTrainedModel):
+            model.save_pretrained(temporary / "model")
+        else:
+            from genrec.training import AdapterBase  # needs peft, which plain models do without
+
+            base = AdapterBase.of(model, vocabulary)
+            facts["base"] = to_mapping(base)
+            base.save_adapter(model, temporary / "model")
         text_tokenizer.save_pretrained(temporary / "text_tokenizer")
         vocabulary.save(temporary)
         catalog.save(temporary / "catalog")
@@ -85,27 +102,48 @@ def write_bundle(
         (temporary / "metrics.json").write_text(json.dumps(metrics, indent=2), encoding="utf-8")
 
 
-def _model_rows(model: PreTrainedModel) -> int:
+def _model_rows(model: PreTrainedModel | PeftModel) -> int:
+    if not isinstance(model, PreTrainedModel):
+        return int(model.config.get_text_config().vocab_size)
     weight = model.get_input_embeddings().weight
     return int(cast(Tensor, weight).shape[0])
 
 
-def _load_model(folder: Path) -> PreTrainedModel:
+def _load_model(
+    folder: Path, vocabulary: SemanticIdVocabulary, facts: dict[str, Any], base: str | Path | None
+) -> PreTrainedModel | PeftModel:
+    if "base" in facts:
+        from genrec.training import AdapterBase
+
+        saved = build(AdapterBase, facts["base"], source=str(folder))
+        return saved.load_adapter(folder, vocabulary, base=base)
+    if base is not None:
+        raise ArtifactError(
+            "this bundle holds a whole model, which stands on no base",
+            received=f"base={str(base)!r}",
+            remedy="leave base out",
+        )
     config = AutoConfig.from_pretrained(folder)
     loader: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
     return cast(PreTrainedModel, loader.from_pretrained(folder, use_safetensors=True))
 
 
-def read_bundle(folder: Path) -> dict[str, Any]:
+def read_bundle(folder: Path, *, base: str | Path | None = None) -> dict[str, Any]:
     """All parts of a bundle, each checked against the manifest and against each other.
 
+    Args:
+        folder: The bundle.
+        base: For a bundle of adapters: where its base model is now, when not where it was.
+
     Raises:
-        ArtifactError: A missing or changed file, another kind of folder, or parts that do not fit each other.
+        ArtifactError: A missing or changed file, another kind of folder, parts that do not fit each other, or
+            another base than the adapters were trained on.
+        VocabularyError: The base of adapters cannot be loaded.
     """
     facts = open_artifact(folder, kind=KIND)
     text_tokenizer = AutoTokenizer.from_pretrained(folder / "text_tokenizer")
-    model = _load_model(folder / "model")
     vocabulary = SemanticIdVocabulary.load(folder)
+    model = _load_model(folder / "model", vocabulary, facts, base)
     catalog = Catalog.load(folder / "catalog")
     items = ItemTable.read(folder / "items.parquet")
     found = {

@@ -49,7 +49,7 @@ class GenerativeRecommender:
     """Recommends real items of a catalog after a history of item ids.
 
     Args:
-        model: The tuned language model.
+        model: The tuned language model, with adapters or without.
         text_tokenizer: Its text tokenizer, extended by the vocabulary.
         vocabulary: Codes to token ids.
         catalog: Items and their Semantic IDs.
@@ -178,13 +178,21 @@ class GenerativeRecommender:
         )
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path, *, device: str = "cpu") -> GenerativeRecommender:
+    def from_pretrained(
+        cls, folder: str | Path, *, device: str = "cpu", base: str | Path | None = None
+    ) -> GenerativeRecommender:
         """Reads a bundle back.
 
+        Args:
+            folder: What `save_pretrained` wrote.
+            device: Where the model goes.
+            base: For a bundle of adapters: where its base model is now, when not where it was.
+
         Raises:
-            ArtifactError: A missing or changed file, another kind of folder, or parts that do not fit each
-                other.
+            ArtifactError: A missing or changed file, another kind of folder, parts that do not fit each
+                other, or another base than the adapters were trained on.
+            VocabularyError: The base of adapters cannot be loaded.
         """
-        parts = read_bundle(Path(folder))
+        parts = read_bundle(Path(folder), base=base)
         parts["model"].to(device)
         return cls(**parts)

@@ -3,6 +3,7 @@
 Does not know metrics or rankers: evaluation reaches training as a callback.
 """
 
+from genrec.training.adapter_base import AdapterBase
 from genrec.training.adapters import add_lora, load_weights, merge, save_weights
 from genrec.training.averaging import WeightAveraging
 from genrec.training.checkpoints import newest_complete_checkpoint
@@ -17,6 +18,7 @@ from genrec.training.text_pretraining import pretrain_on_texts
 from genrec.training.trainer import AlignmentTrainer
 
 __all__ = [
+    "AdapterBase",
     "AlignmentConfig",
     "AlignmentTrainer",
     "ItemTrainer",

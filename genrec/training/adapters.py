@@ -108,15 +108,33 @@ def row_parameters(model: Any) -> list[nn.Parameter]:
     return [p for i, p in enumerate(found) if p is not None and all(p is not q for q in found[:i])]
 
 
-def save_weights(model: Any, folder: str | Path, *, state_dict: dict[str, Any] | None = None) -> None:
+def save_weights(
+    model: Any,
+    folder: str | Path,
+    *,
+    state_dict: dict[str, Any] | None = None,
+    dtype: torch.dtype | None = None,
+) -> None:
     """Writes a model's weights: all of a plain one; of one with adapters only these and the new rows.
 
     peft would add the whole matrices of a model whose vocabulary grew; every new row is in the adapter.
+
+    Args:
+        model: A plain model, or one that `add_lora` made.
+        folder: Where to.
+        state_dict: The weights, where they have been gathered from several processes.
+        dtype: Of saved adapters and rows; None = as they are, which is float32.
     """
     if isinstance(model, PeftModel):
+        if dtype is not None:
+            state_dict = {n: t.to(dtype) for n, t in (state_dict or model.state_dict()).items() if _own(n)}
         model.save_pretrained(str(folder), state_dict=state_dict, save_embedding_layers=False)
     else:
         model.save_pretrained(folder, state_dict=state_dict)
+
+
+def _own(name: str) -> bool:
+    return "lora_" in name or "trainable_tokens_delta" in name
 
 
 def load_weights(model: Any, folder: str | Path) -> Any:

@@ -29,6 +29,7 @@ from trl import SFTTrainer
 from genrec.decoding import Normalization, OutputHead
 from genrec.errors import TrainingError
 from genrec.tasks import PromptBuilder, TaskMixture, TokenRows
+from genrec.training.adapter_base import trainable_again
 from genrec.training.adapters import add_lora, row_parameters, save_weights
 from genrec.training.averaging import WeightAveraging
 from genrec.training.batch_collator import batch_collator
@@ -97,7 +98,9 @@ class AlignmentTrainer(SFTTrainer):
         )
         rows = TokenRows(train_dataset, builder)
         sample = {name: values.tolist() for name, values in rows[0].items()}
-        if args.lora_r and not isinstance(model, PeftModel):
+        if isinstance(model, PeftModel):
+            trainable_again(model)
+        elif args.lora_r:
             model = add_lora(
                 model, vocabulary, args.lora_r, args.lora_alpha, args.lora_dropout, seed=args.seed
             )

@@ -84,7 +84,7 @@ def extend_model(
     if isinstance(name_or_model, str | Path):
         text_tokenizer = text_tokenizer or _load_text_tokenizer(str(name_or_model), revision)
         _check_text_tokenizer(text_tokenizer, spec)  # before the large download
-        model = _load_model(str(name_or_model), dtype, quantization, revision)
+        model = load_base(str(name_or_model), dtype=dtype, quantization=quantization, revision=revision)
     else:
         model = name_or_model
         assert text_tokenizer is not None  # _check_options saw to it
@@ -106,8 +106,6 @@ def extend_model(
     for config in (model.config.get_text_config(), model.generation_config):
         if config is not None:
             config.pad_token_id = text_tokenizer.pad_token_id
-    if quantization is not None:
-        model = _prepared(model)
     logger.info("%d new tokens, %d rows before, %d after", len(new), rows, max(rows, needed))
     return model, text_tokenizer, vocabulary
 
@@ -171,9 +169,20 @@ def _load_text_tokenizer(name: str, revision: str | None) -> PreTrainedTokenizer
     return text_tokenizer
 
 
-def _load_model(
-    name: str, dtype: str | torch.dtype | None, quantization: str | None, revision: str | None
+def load_base(
+    name: str,
+    *,
+    dtype: str | torch.dtype | None = None,
+    quantization: str | None = None,
+    revision: str | None = None,
 ) -> PreTrainedModel:
+    """A causal language model as it was saved, not extended; parameters as in `extend_model`.
+
+    A quantised one is frozen, and what is not quantised in it is float32.
+
+    Raises:
+        VocabularyError: It cannot be loaded, or is no causal language model.
+    """
     import torch
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
@@ -198,7 +207,7 @@ def _load_model(
             received=str(error).splitlines()[0][:200],
             remedy="name a decoder-only model, such as Qwen/Qwen3-0.6B",
         ) from error
-    return model
+    return model if quantization is None else _prepared(model)
 
 
 def _unavailable(what: str, name: str, revision: str | None, error: Exception) -> VocabularyError:
