@@ -97,7 +97,8 @@ class SASRec:
                 received=f"{model.config.num_items} items in the model, {len(self.catalog)} in the catalog",
                 remedy="pass the items it was trained on",
             )
-        self.back_off = popularity_back_off(np.zeros(len(self.catalog)) if counts is None else counts)
+        order = popularity_back_off(np.zeros(len(self.catalog)) if counts is None else counts)
+        self.back_off = (order * len(self.catalog)).round()  # float32 [items]: minus the rank
 
     @torch.no_grad()
     def rank(self, histories: Sequence[Sequence[str]], k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -111,8 +112,8 @@ class SASRec:
             k: Items a history.
 
         Returns:
-            Items, object `[n, k]`, and log-probabilities in nats, float32 `[n, k]` (below -1000 in the order
-            of popularity after a history without a known item); `""` and minus infinity beyond the catalog's
+            Items, object `[n, k]`, and log-probabilities in nats, float32 `[n, k]` (minus the rank in
+            popularity after a history without a known item); `""` and minus infinity beyond the catalog's
             size.
         """
         items, scores = empty_lists(len(histories), k)
@@ -131,7 +132,7 @@ class SASRec:
         return items, scores
 
     def _score(self, histories: list[list[int]]) -> np.ndarray:
-        dense = np.repeat(self.back_off[None] - 1000, len(histories), axis=0).astype(np.float32)
+        dense = np.repeat(self.back_off[None], len(histories), axis=0)
         filled = [i for i, history in enumerate(histories) if history]
         if filled:
             padded, lengths = padded_items([np.array(histories[i]) for i in filled])

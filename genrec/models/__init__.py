@@ -3,8 +3,16 @@
 Does not know training or search.
 """
 
+from genrec.models.growth import grown
 from genrec.models.item_level import ItemLevelConfig, ItemLevelModel
 from genrec.models.item_softmax import ItemSoftmaxConfig, ItemSoftmaxModel
 from genrec.models.trie_arrays import TrieArrays
 
-__all__ = ["ItemLevelConfig", "ItemLevelModel", "ItemSoftmaxConfig", "ItemSoftmaxModel", "TrieArrays"]
+__all__ = [
+    "ItemLevelConfig",
+    "ItemLevelModel",
+    "ItemSoftmaxConfig",
+    "ItemSoftmaxModel",
+    "TrieArrays",
+    "grown",
+]

@@ -4,7 +4,16 @@ Does not know training or HTTP.
 """
 
 from genrec.recommender.generative_ranker import GenerativeRanker
-from genrec.recommender.generative_recommender import GenerativeRecommender, Recommendation
+from genrec.recommender.generative_recommender import GenerativeRecommender
 from genrec.recommender.item_level_ranker import ItemLevelRanker
+from genrec.recommender.item_level_recommender import ItemLevelRecommender, ItemLevelSettings
+from genrec.recommender.recommendations import Recommendation
 
-__all__ = ["GenerativeRanker", "GenerativeRecommender", "ItemLevelRanker", "Recommendation"]
+__all__ = [
+    "GenerativeRanker",
+    "GenerativeRecommender",
+    "ItemLevelRanker",
+    "ItemLevelRecommender",
+    "ItemLevelSettings",
+    "Recommendation",
+]

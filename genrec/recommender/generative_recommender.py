@@ -6,7 +6,6 @@ Does not know training or HTTP. User ids and histories never enter a bundle.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -15,34 +14,13 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from genrec.catalog import Catalog
 from genrec.data import ItemTable
 from genrec.decoding import Normalization
-from genrec.errors import DataError, DecodingError
+from genrec.errors import DataError
 from genrec.recommender.bundle import BundleSettings, read_bundle, write_bundle
 from genrec.recommender.generative_ranker import GenerativeRanker
+from genrec.recommender.recommendations import Recommendation, recommended
 from genrec.semantic_ids import ItemTokenizer
 from genrec.tasks import PromptBuilder, Template
 from genrec.vocabulary import SemanticIdVocabulary
-
-
-@dataclass(frozen=True)
-class Recommendation:
-    """One recommended item.
-
-    Attributes:
-        item_id: Its id in the item table.
-        score: Summed log-probability in nats of its Semantic ID (for the answer to an empty history: minus
-            its rank).
-        semantic_id: Its tokens, such as ("<a_12>", "<b_201>", "<c_7>").
-        title: Its title, "" where the item table has none.
-    """
-
-    item_id: str
-    score: float
-    semantic_id: tuple[str, ...]
-    title: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        return asdict(self)
 
 
 class GenerativeRecommender:
@@ -132,32 +110,15 @@ class GenerativeRecommender:
             DataError: An unknown item id with `unknown="error"`, or a text in place of a list.
             DecodingError: k below 1.
         """
-        if isinstance(history, str):
-            raise DataError(
-                "a history is a list of item ids", received=repr(history), remedy=f"pass [{history!r}]"
-            )
-        if k < 1:
-            raise DecodingError("asked for no item", received=f"k={k}", remedy="ask for k >= 1")
-        if unknown not in ("error", "skip"):
-            raise DataError(
-                "unknown policy for unknown items", received=repr(unknown), remedy="use 'error' or 'skip'"
-            )
-        strangers = [item for item in history if item not in self.catalog]
-        if strangers and unknown == "error":
-            raise DataError(
-                "the history names items that are not in the catalog",
-                received=", ".join(map(repr, strangers[:5])),
-                remedy='leave them out, or pass unknown="skip"',
-            )
-        excluded = set(history) if exclude_history else set()
-        wanted = min(k + len(excluded), len(self.catalog))
-        items, scores = self.ranker.rank([list(history)], wanted)
-        found = [
-            Recommendation(item, float(score), self.catalog.tokens(item), self.items.title(item))
-            for item, score in zip(items[0], scores[0], strict=True)
-            if item and item not in excluded
-        ]
-        return found[:k]
+        return recommended(
+            self.ranker,
+            self.catalog,
+            self.items,
+            history,
+            k,
+            exclude_history=exclude_history,
+            unknown=unknown,
+        )
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Writes one bundle: weights, tokenizers, vocabulary, catalog, items, recipe and metrics.

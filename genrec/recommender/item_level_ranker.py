@@ -57,7 +57,7 @@ class ItemLevelRanker:
         """The k best items after each history.
 
         Unknown items of a history are left out. A history without a known item gets the popular items, scored
-        by -1000 minus their rank.
+        by minus their rank.
 
         Args:
             histories: Item ids, oldest first.
@@ -84,5 +84,5 @@ class ItemLevelRanker:
         for i in range(len(known)):
             if not len(known[i]):
                 items[i, : len(popular)] = popular
-                scores[i, : len(popular)] = -1000.0 - np.arange(1, len(popular) + 1)
+                scores[i, : len(popular)] = -np.arange(1, len(popular) + 1)
         return items, scores

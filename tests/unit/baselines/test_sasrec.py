@@ -51,6 +51,7 @@ def test_lists_keep_to_the_protocol(
     assert (np.diff(scores[:, :40], axis=1) <= 0).all()
     assert np.isneginf(scores[:, 40:]).all()
     assert items[:2, :40].tolist() == popularity.rank([[], []], 40)[0].tolist()
+    assert scores[0, :40].tolist() == [-float(place) for place in range(1, 41)]
     np.testing.assert_allclose(np.exp(scores[2:, :40]).sum(axis=1), 1, rtol=1e-5)
     for i, query in enumerate(queries):
         alone = ranker.rank([query], 45)

@@ -1,0 +1,194 @@
+"""`ItemLevelRecommender`: the Python API over one saved item-level generator, alone or mixed with content.
+
+Does not know training or HTTP. User ids and histories never enter its folder.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from torch import nn
+
+from genrec.artifacts import open_artifact, saved_artifact
+from genrec.baselines import ContentKNN, Part, ProbabilityMixture
+from genrec.catalog import Catalog
+from genrec.config import build, read_yaml, to_mapping, write_yaml
+from genrec.data import ItemTable
+from genrec.embeddings import EmbeddingTable
+from genrec.errors import ArtifactError, DataError
+from genrec.models import ItemLevelModel
+from genrec.ranking import Ranker
+from genrec.recommender.item_level_ranker import ItemLevelRanker
+from genrec.recommender.recommendations import Recommendation, recommended
+from genrec.semantic_ids import ItemTokenizer
+
+KIND = "item_level_bundle"
+
+
+@dataclass(frozen=True)
+class ItemLevelSettings:
+    """How the model is searched and what is mixed in.
+
+    Attributes:
+        num_beams: Prefixes kept a level.
+        content_weight: Weight of content-kNN's shares beside the generator's probabilities; 0 = the generator
+            alone.
+        content_power: Content-kNN's power of the cosine.
+        content_decay: Content-kNN's recency decay.
+        popular_items: The training log's most used items, best first: the answer to an empty history.
+    """
+
+    num_beams: int = 50
+    content_weight: float = 0.0
+    content_power: float = 8.0
+    content_decay: float = 0.4
+    popular_items: tuple[str, ...] = ()
+
+
+class ItemLevelRecommender:
+    """Recommends real items of a catalog after a history of item ids.
+
+    Args:
+        model: The trained model.
+        catalog: Items and their Semantic IDs.
+        items: Titles and the other columns.
+        settings: How it is searched.
+        embeddings: Content vectors of the catalog; needed where content is mixed in.
+        item_tokenizer: Gives new items their IDs; None when the IDs were read from a file.
+        recipe: The resolved recipe of the run, kept in the folder.
+        metrics: The run's results, kept in the folder.
+
+    Raises:
+        DataError: A catalog item without a row in `items`, or content to mix in without vectors.
+        DecodingError: The model was made for other Semantic IDs.
+    """
+
+    def __init__(
+        self,
+        model: ItemLevelModel,
+        catalog: Catalog,
+        items: ItemTable,
+        *,
+        settings: ItemLevelSettings | None = None,
+        embeddings: EmbeddingTable | None = None,
+        item_tokenizer: ItemTokenizer | None = None,
+        recipe: dict[str, Any] | None = None,
+        metrics: dict[str, Any] | None = None,
+    ) -> None:
+        missing = [item for item in catalog.item_ids if item not in items]
+        if missing:
+            raise DataError(
+                "the catalog names items that the item table does not have",
+                received=f"{len(missing)} of {len(catalog)}, the first is {missing[0]!r}",
+                remedy="pass the item table the catalog was built from",
+            )
+        self.model = model
+        self.catalog = catalog
+        self.items = items
+        self.settings = settings or ItemLevelSettings()
+        self.embeddings = embeddings
+        self.item_tokenizer = item_tokenizer
+        self.recipe = recipe or {}
+        self.metrics = metrics or {}
+        self.ranker = self._ranker()
+
+    def _ranker(self) -> Ranker:
+        chosen = self.settings
+        alone = ItemLevelRanker(
+            self.model, self.catalog, num_beams=chosen.num_beams, popular_items=chosen.popular_items
+        )
+        if not chosen.content_weight:
+            return alone
+        if self.embeddings is None:
+            raise DataError(
+                "content is to be mixed in, but there are no content vectors",
+                received=f"content_weight={chosen.content_weight}",
+                remedy="pass embeddings=, or set content_weight to 0",
+            )
+        content = ContentKNN(
+            self.embeddings, self.catalog.item_ids, power=chosen.content_power, decay=chosen.content_decay
+        )
+        parts = [Part(alone), Part(content, chosen.content_weight, "share")]
+        return ProbabilityMixture(parts, name="item-level + content")
+
+    def recommend(
+        self,
+        history: Sequence[str],
+        k: int = 10,
+        *,
+        exclude_history: bool = True,
+        unknown: Literal["error", "skip"] = "error",
+    ) -> list[Recommendation]:
+        """The k best next items; arguments, results and errors as in `GenerativeRecommender.recommend`.
+
+        Scores are log-probabilities, or sums of probabilities and weighted shares where content is mixed in.
+        """
+        return recommended(
+            self.ranker,
+            self.catalog,
+            self.items,
+            history,
+            k,
+            exclude_history=exclude_history,
+            unknown=unknown,
+        )
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Writes weights, catalog, items, settings, vectors, recipe and metrics into one folder.
+
+        The folder appears whole or not at all; its manifest holds a sha256 of every file.
+        """
+        facts = {
+            "catalog": self.catalog.fingerprint(),
+            "items": self.items.fingerprint(),
+            "embeddings": self.embeddings is not None,
+            "item_tokenizer": self.item_tokenizer is not None,
+        }
+        with saved_artifact(folder, kind=KIND, facts=facts) as temporary:
+            self.model.save_pretrained(temporary / "model")
+            self.catalog.save(temporary / "catalog")
+            self.items.write(temporary / "items.parquet")
+            if self.embeddings is not None:
+                self.embeddings.save(temporary / "embeddings")
+            if self.item_tokenizer is not None:
+                self.item_tokenizer.save(temporary / "item_tokenizer")
+            write_yaml(temporary / "settings.yaml", to_mapping(self.settings))
+            write_yaml(temporary / "recipe.yaml", self.recipe)
+            (temporary / "metrics.json").write_text(json.dumps(self.metrics, indent=2), encoding="utf-8")
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, *, device: str = "cpu") -> ItemLevelRecommender:
+        """Reads what `save_pretrained` wrote.
+
+        Raises:
+            ArtifactError: A missing or changed file, another kind of folder, or parts that do not fit each
+                other.
+        """
+        folder = Path(folder)
+        facts = open_artifact(folder, kind=KIND)
+        catalog, items = Catalog.load(folder / "catalog"), ItemTable.read(folder / "items.parquet")
+        if (facts.get("catalog"), facts.get("items")) != (catalog.fingerprint(), items.fingerprint()):
+            raise ArtifactError(
+                "the parts of the folder do not belong together",
+                received=f"catalog or items differ from the manifest of {folder}",
+                remedy="save the recommender again with save_pretrained",
+            )
+        settings = folder / "settings.yaml"
+        model = ItemLevelModel.from_pretrained(folder / "model", use_safetensors=True).eval()
+        cast(nn.Module, model).to(device)
+        return cls(
+            model,
+            catalog,
+            items,
+            settings=build(ItemLevelSettings, read_yaml(settings), source=str(settings)),
+            embeddings=EmbeddingTable.load(folder / "embeddings") if facts.get("embeddings") else None,
+            item_tokenizer=ItemTokenizer.load(folder / "item_tokenizer")
+            if facts.get("item_tokenizer")
+            else None,
+            recipe=read_yaml(folder / "recipe.yaml"),
+            metrics=json.loads((folder / "metrics.json").read_text(encoding="utf-8")),
+        )
