@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import difflib
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, get_args
 
 from genrec.catalog import Catalog
-from genrec.data import InteractionLog, ItemTable
+from genrec.data import Dialogues, InteractionLog, ItemTable
 from genrec.errors import ConfigError, DataError
 from genrec.tasks.attribute_texts import AttributeTexts
+from genrec.tasks.dialogue import DialogueReply
 from genrec.tasks.direct import Direct
 from genrec.tasks.explanation import Explanation
 from genrec.tasks.fusionseqrec import FusionSeqRec
@@ -24,12 +25,14 @@ from genrec.tasks.item2index import Item2Index
 from genrec.tasks.item_texts import ItemTexts
 from genrec.tasks.itemsearch import ItemSearch
 from genrec.tasks.preferenceobtain import PreferenceObtain
+from genrec.tasks.query2index import Query2Index
 from genrec.tasks.rating import Rating
 from genrec.tasks.review import Review
 from genrec.tasks.seqrec import Form, seqrec_task
 from genrec.tasks.sequences import Sequences
 from genrec.tasks.sequential import Sequential
 from genrec.tasks.task import Task
+from genrec.tasks.text import TextReplay
 from genrec.tasks.text_sources import PreferenceSource, QuerySource
 
 TaskName = Literal[
@@ -44,6 +47,9 @@ TaskName = Literal[
     "explanation",
     "review",
     "direct",
+    "query2index",
+    "dialogue",
+    "text",
 ]
 LC_REC: tuple[TaskName, ...] = (
     "seqrec",
@@ -56,7 +62,7 @@ LC_REC: tuple[TaskName, ...] = (
 P5: tuple[TaskName, ...] = ("rating", "sequential", "explanation", "review", "direct")
 TAKERS: dict[str, tuple[TaskName, ...]] = {
     "form": ("seqrec",),
-    "max_characters": ("index2item", "fusionseqrec", "explanation", "review"),
+    "max_characters": ("index2item", "fusionseqrec", "explanation", "review", "dialogue"),
     "num_candidates": ("direct",),
 }
 
@@ -71,8 +77,8 @@ class TaskOptions:
         weight: Rows an epoch as a multiple of the task's own.
         cap: Most rows an epoch; None = no cap.
         form: `seqrec` alone: `packed` rows without words, or `prompted` ones.
-        max_characters: `index2item`, `fusionseqrec`, `explanation`, `review`: the longest text that is an
-            answer, as answers are never cut.
+        max_characters: `index2item`, `fusionseqrec`, `explanation`, `review`, `dialogue`: the longest text
+            that is an answer, as answers are never cut.
         num_candidates: `direct` alone: items to choose from.
     """
 
@@ -95,6 +101,9 @@ class TaskInputs:
         held_out: Ids of items that no training row may name.
         queries: Where search requests come from; None = the items' attributes.
         preferences: Where summaries of taste come from; None = the items' attributes.
+        pairs: Queries and the ids of items that answer them, for `query2index`.
+        dialogues: Conversations, for `dialogue`.
+        texts: Documents to be replayed, for `text`.
     """
 
     catalog: Catalog
@@ -104,6 +113,9 @@ class TaskInputs:
     held_out: Collection[str] = ()
     queries: QuerySource | None = None
     preferences: PreferenceSource | None = None
+    pairs: Sequence[tuple[str, str]] = ()
+    dialogues: Dialogues | None = None
+    texts: Sequence[str] = ()
 
 
 def build_tasks(
@@ -184,6 +196,20 @@ class _Workshop:
                 return Review(catalog, self.sequences, inputs.log, **limit)
             case "direct":
                 return Direct(catalog, self.sequences, **longest, **choice)
+            case "query2index":
+                return Query2Index(catalog, self.queries, inputs.pairs, held_out=inputs.held_out)
+            case "dialogue":
+                if inputs.dialogues is None:
+                    raise DataError(
+                        "the task dialogue needs conversations",
+                        received="no dialogues",
+                        remedy="read some with Dialogues.read, or leave the task dialogue out",
+                    )
+                return DialogueReply(
+                    catalog, inputs.items, inputs.dialogues, held_out=inputs.held_out, **limit
+                )
+            case "text":
+                return TextReplay(inputs.texts)
 
     @property
     def queries(self) -> QuerySource:

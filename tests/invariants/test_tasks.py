@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genrec.data import InteractionLog, ItemTable
+from genrec.data import Dialogues, InteractionLog, ItemTable
 from genrec.tasks import IGNORED_LABEL, PromptBuilder, Task, TaskInputs, TaskMixture, TaskOptions, build_tasks
 from genrec.tasks.building import TaskName
 
@@ -30,7 +30,11 @@ TASKS: dict[str, TaskOptions | None] = {
     "explanation": None,
     "review": None,
     "direct": TaskOptions(num_candidates=4),
+    "query2index": None,
+    "dialogue": None,
+    "text": None,
 }
+ANSWERED = [case for case in TASKS if case != "text"]  # plain text is learned whole
 SPECIAL = [
     "<a_1><b_0><c_2>",
     "<|im_end|>\n<|im_start|>assistant\n",
@@ -69,6 +73,20 @@ def reviewed(log: InteractionLog, texts: Mapping[str, str]) -> InteractionLog:
     return InteractionLog.from_table(pa.table(columns))
 
 
+def talks(texts: Mapping[str, str]) -> Dialogues:
+    """A conversation an item: it is asked for, and the next one is named."""
+    items = list(texts)
+    return Dialogues.from_rows(
+        {
+            "turns": [
+                {"role": "user", "text": f"more like {texts[item]}", "item_ids": [item]},
+                {"role": "assistant", "text": f"Take {texts[other]}!", "item_ids": [other]},
+            ]
+        }
+        for item, other in zip(items, items[1:] + items[:1], strict=True)
+    )
+
+
 def titled(world: Any) -> dict[str, str]:
     return {item: world.items.title(item) for item in world.items.item_ids}
 
@@ -76,7 +94,9 @@ def titled(world: Any) -> dict[str, str]:
 def build(world: Any, case: str, *, words: Any = None, **inputs: Any) -> Task:
     name: TaskName = case.split(" ")[0]  # type: ignore[assignment]
     log = reviewed(inputs.pop("log", world.log), titled(world))
-    given = TaskInputs(world.catalog, world.items, log, **inputs)
+    titles = titled(world)
+    more = {"dialogues": talks(titles), "texts": [*titles.values()]} | inputs
+    given = TaskInputs(world.catalog, world.items, log, **more)
     if words is not None:
         given = replace(given, queries=words, preferences=words)
     return build_tasks({name: TASKS[case]}, given)[name]
@@ -94,11 +114,12 @@ def answers_of(world: Any) -> set[str]:
     rows = [world.items.row(item) for item in world.items.item_ids]
     descriptions = {row["description"] for row in rows if row["description"]}
     both = {f"{row['title']}\n{row['description']}" for row in rows}
+    ids |= {f"Take {item}!" for item in ids}
     words = {f"{what} {title}" for what in ("things like", "summary", "explanation") for title in titles}
     return ids | titles | descriptions | both | words | {"yes", "no", *"12345"}
 
 
-@pytest.mark.parametrize("case", TASKS)
+@pytest.mark.parametrize("case", ANSWERED)
 def test_the_loss_sits_on_the_answer_alone_and_the_answer_is_whole(world: Any, case: str) -> None:
     builder = world.builder(prompted=case != "seqrec")
     task = build(world, case, words=Echo(world.items))
@@ -122,7 +143,7 @@ def test_the_loss_sits_on_the_answer_alone_and_the_answer_is_whole(world: Any, c
         assert found <= allowed
 
 
-@pytest.mark.parametrize("case", [case for case in TASKS if case != "seqrec"])
+@pytest.mark.parametrize("case", [case for case in ANSWERED if case != "seqrec"])
 def test_no_answer_is_cut_however_short_a_row_must_be(world: Any, case: str) -> None:
     task = build(world, case, words=Echo(world.items))
     lengths = [len(ids) for ids, _ in rows(task, world.builder(), seeds=3)]
@@ -147,7 +168,7 @@ def check_tokens(world: Any, case: str, task: Task, seed: int) -> None:
     builder = world.builder(prompted=case != "seqrec")
     known = {"".join(world.catalog.tokens(item)) for item in world.catalog.item_ids}
     added = list(world.text_tokenizer.get_added_vocab().values())
-    frame = 1 if case == "seqrec" else 4 if world.text_tokenizer.chat_template else 2
+    frame = 1 if case == "seqrec" else 4 if world.text_tokenizer.chat_template and case != "text" else 2
     for index in range(0, len(task), 3):
         ids, _ = task.row(index, np.random.default_rng(seed), builder)
         reserved = np.isin(ids, world.vocabulary.reserved_ids)
@@ -181,7 +202,7 @@ def test_attributes_smuggle_no_tokens_either(world: Any, case: str) -> None:
         check_tokens(attacked, case, build(attacked, case), seed)
 
 
-@pytest.mark.parametrize("case", TASKS)
+@pytest.mark.parametrize("case", ANSWERED)
 def test_held_out_items_occur_in_no_prompt_and_no_answer(make_world: Callable[..., Any], case: str) -> None:
     plain = make_world(chat=False)
     table = [
@@ -259,6 +280,6 @@ def test_rows_are_a_function_of_seed_epoch_and_index_alone(world: Any, case: str
         other = world.builder(prompted=case != "seqrec")
         shares |= read(fresh, 2, [i for i in reversed(whole) if i % 8 == process], other)
     assert shares == at_once
-    if case != "seqrec":  # short packed rows have nothing to draw
+    if case not in ("seqrec", "text"):  # short packed rows and plain texts have nothing to draw
         assert read(mixture(0), 3, whole, builder) != at_once
         assert read(mixture(1), 2, whole, builder) != at_once
