@@ -27,6 +27,8 @@ def check(recipe: RecipeArgument, overrides: Overrides = None, as_json: AsJson =
     line(f"users               {found.users:,}")
     line(f"interactions        {found.interactions:,} (time: {found.time_kind})")
     line(f"cases               {found.validation_cases:,} validation, {found.test_cases:,} test")
+    for task, count in found.tasks.items():
+        line(f"task                {task}, {count:,} rows an epoch")
     line(f"samples             {found.training_rows:,} rows and {found.targets_per_epoch:,} targets an epoch")
     line(f"tokens              {found.tokens_per_epoch:,} an epoch")
     line(f"Semantic IDs        {sizes}, {found.reserved_tokens:,} reserved tokens")

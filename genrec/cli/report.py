@@ -24,17 +24,27 @@ def show_report(folder: Path, metrics: Sequence[str] | None = None) -> None:
     rankers = report["rankers"]
     shown = list(metrics or rankers[0]["metrics"])
     against_oracle = any("share_of_oracle" in row for row in rankers)
-    columns = ["ranker", *shown, *(["of oracle"] if against_oracle else []), "invalid", "duplicate"]
+    rates = ("invalid_rate", "duplicate_rate", "coverage")
+    columns = [
+        "ranker",
+        *shown,
+        *(["of oracle"] if against_oracle else []),
+        "invalid",
+        "duplicate",
+        "coverage",
+    ]
     rows = []
     for row in rankers:
         share = [f"{row['share_of_oracle']:.0%}"] if against_oracle else []
-        rates = [f"{row[rate]:.2%}" for rate in ("invalid_rate", "duplicate_rate")]
-        rows.append([row["name"], *(_cell(row, metric) for metric in shown), *share, *rates])
-    masked = "yes" if report["history_masked"] else "no"
-    table(
-        f"{rankers[0]['cases']:,} test cases, full catalog, per item; history masked: {masked}", columns, rows
-    )
-    line("In brackets: 95 % bootstrap intervals over users. The whole report with its facts:")
+        cells = [f"{row[rate]:.2%}" for rate in rates]
+        rows.append([row["name"], *(_cell(row, metric) for metric in shown), *share, *cells])
+        if "id_level" in row:
+            by_id = [_cell(row["id_level"], metric) for metric in shown]
+            rows.append([f"{row['name']} †", *by_id, *[""] * (len(share) + len(cells))])
+    table(f"{rankers[0]['cases']:,} test cases, full catalog, per item; {report['masking']}", columns, rows)
+    if any("id_level" in row for row in rankers):
+        line("† a hit counts for the Semantic ID, whichever item of that ID was meant")
+    line("In brackets: 95 % bootstrap intervals over users. Slices, and the whole report with its facts:")
     line(f"  {folder / 'report.md'}")
 
 

@@ -97,6 +97,17 @@ class Cases:
         """Returns a sha256 (64 hex digits) of all cases, independent of their order."""
         return hashlib.sha256(b"".join(sorted(self._digests()))).hexdigest()
 
+    def numbers(self) -> np.ndarray:
+        """Returns a number of each case from 0, int64 `[cases]`, that does not depend on the cases' order.
+
+        Cases are numbered in the order of the sha256 of their content, so a number tells nothing of its user;
+        two sets of cases with one fingerprint have the same numbers.
+        """
+        numbers = np.empty(len(self), dtype=np.int64)
+        digests = self._digests()
+        numbers[sorted(range(len(self)), key=digests.__getitem__)] = np.arange(len(self))
+        return numbers
+
     def _digests(self) -> list[bytes]:
         rows = zip(self.user_ids, self.histories, self.targets, strict=True)
         return [hashlib.sha256(json_bytes(row)).digest() for row in rows]
@@ -111,9 +122,12 @@ class Split:
         validation: Cases to choose settings by.
         test: Cases to report.
         rule: The exact rule with its settings, in words.
+        held_out: Items that nothing may be learned about, in `canonical_order`; () where only interactions
+            are held out.
     """
 
     train: InteractionLog
     validation: Cases
     test: Cases
     rule: str
+    held_out: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from genrec.data.canonical import id_hash
+from genrec.data.canonical import canonical_order, id_hash
 from genrec.data.cases import Cases, Split
 from genrec.errors import DataError
 
@@ -152,7 +152,8 @@ def cold_item_split(log: InteractionLog, share: float, seed: int = 0) -> Split:
         "interaction; a user's first cold interaction is the case, what comes before it trains"
     )
     _require_parts(train, validation, test, "choose another share or seed, or take a larger log")
-    return Split(log.take(train), validation, test, rule)
+    held_out = tuple(canonical_order([log.item_ids[index] for index in cold]))
+    return Split(log.take(train), validation, test, rule, held_out)
 
 
 def _require_parts(train: np.ndarray, validation: Cases, test: Cases, remedy: str) -> None:

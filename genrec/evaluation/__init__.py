@@ -1,4 +1,4 @@
-"""Evaluation of any ranker: metrics with intervals, the row-order probe, reports, the callback for training.
+"""Evaluation of any ranker: metrics with intervals, tests, leak probes, saved runs, reports, the callback.
 
 Does not know how a list was made. The callback loads torch, so it is imported when its name is first used.
 """
@@ -6,9 +6,15 @@ Does not know how a list was made. The callback loads torch, so it is imported w
 from typing import TYPE_CHECKING, Any
 
 from genrec.evaluation.evaluator import RetrievalEvaluator
+from genrec.evaluation.held_out_probe import altered_held_out, check_held_out
+from genrec.evaluation.leak_probes import LeakReport, check_leaks
+from genrec.evaluation.permutation import permutation_test
 from genrec.evaluation.report import EvaluationReport
-from genrec.evaluation.result import EvaluationResult
+from genrec.evaluation.result import EvaluationResult, SliceResult
 from genrec.evaluation.row_order_probe import ProbeResult, check_row_order
+from genrec.evaluation.run import RetrievalRun
+from genrec.evaluation.run_files import read_run, write_run
+from genrec.evaluation.slices import case_slices
 
 if TYPE_CHECKING:
     from genrec.evaluation.callback import RetrievalCallback
@@ -16,10 +22,20 @@ if TYPE_CHECKING:
 __all__ = [
     "EvaluationReport",
     "EvaluationResult",
+    "LeakReport",
     "ProbeResult",
     "RetrievalCallback",
     "RetrievalEvaluator",
+    "RetrievalRun",
+    "SliceResult",
+    "altered_held_out",
+    "case_slices",
+    "check_held_out",
+    "check_leaks",
     "check_row_order",
+    "permutation_test",
+    "read_run",
+    "write_run",
 ]
 
 

@@ -5,23 +5,23 @@ Does not know how a list was made.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from tqdm.auto import tqdm
 
-from genrec.data import Cases, canonical_order
+from genrec.config import fingerprint
+from genrec.data import Cases, InteractionLog, canonical_order
 from genrec.errors import DataError
-from genrec.evaluation.bootstrap import bootstrap_intervals
-from genrec.evaluation.metrics import list_metrics, repeated
-from genrec.evaluation.result import EvaluationResult
+from genrec.evaluation.asking import asked_lists
+from genrec.evaluation.metrics import Relevance
+from genrec.evaluation.result import EvaluationResult, masking_rule
+from genrec.evaluation.run import RetrievalRun
+from genrec.evaluation.slices import case_slices
 from genrec.ranking import Ranker
 
-CASES_AT_ONCE = 2048
-
-BLANK = -1
-NOT_IN_CATALOG = -2
+if TYPE_CHECKING:
+    from accelerate import PartialState
 
 
 class RetrievalEvaluator:
@@ -38,9 +38,13 @@ class RetrievalEvaluator:
         mask_history: Whether the history's items are taken out of the lists.
         bootstrap: Resamples of the 95 % intervals; 0 = none.
         seed: Of the resamples.
+        train: The training log: with it the numbers are given for slices too, see `case_slices`.
+        semantic_ids: The Semantic ID of every item, where several may share one: with them the numbers are
+            given a second time with a hit for the right ID, beside those with a hit for the right item.
 
     Raises:
-        DataError: No case, no item, a cut-off below 1, or a target outside the catalog.
+        DataError: No case, no item, a cut-off below 1, a target outside the catalog, or an item without an
+            ID.
     """
 
     def __init__(
@@ -52,98 +56,71 @@ class RetrievalEvaluator:
         mask_history: bool = False,
         bootstrap: int = 1000,
         seed: int = 0,
+        train: InteractionLog | None = None,
+        semantic_ids: Mapping[str, str] | None = None,
     ) -> None:
         self.cases = cases
-        self.ks = tuple(sorted(set(ks)))
+        self.ks = check_cut_offs(ks)
         self.mask_history = mask_history
-        self.bootstrap = bootstrap
+        self.bootstrap = check_resamples(bootstrap)
         self.seed = seed
-        self._row = {item: row for row, item in enumerate(canonical_order(item_ids))}
+        self._items = np.array(canonical_order(item_ids), dtype=object)
+        self._row = {item: row for row, item in enumerate(self._items.tolist())}
         self._check()
-        self._targets = np.array([self._row[item] for item in cases.targets], dtype=np.int64)  # [cases]
+        self._catalog = fingerprint(self._items.tolist())
+        targets = np.array([self._row[item] for item in cases.targets], dtype=np.int64)  # [cases]
+        self._relevance = Relevance.of_targets(targets)
         self._masked = [
             sorted({self._row[item] for item in history if item in self._row}) if mask_history else []
             for history in cases.histories
         ]
+        self._numbers = cases.numbers()
+        self._fingerprint = cases.fingerprint()
+        self._slices = {} if train is None else case_slices(cases, self._items.tolist(), train)
+        self._semantic_ids = None if semantic_ids is None else ids_of(self._items.tolist(), semantic_ids)
 
-    def evaluate(self, ranker: Ranker) -> EvaluationResult:
+    def evaluate(self, ranker: Ranker, processes: PartialState | None = None) -> EvaluationResult:
         """Measures one ranker on all cases.
+
+        Args:
+            ranker: Whom to ask.
+            processes: The processes of a launch (`genrec.training.process_state`), each of which has such a
+                ranker and calls this: every process asks for a part of the lists and gets the result of all.
+                None = this process asks for all.
 
         Raises:
             DataError: The ranker returned lists of another shape than it was asked for.
         """
-        n, k = len(self.cases), max(self.ks)
-        per_user: dict[str, np.ndarray] = {}
-        invalid = duplicate = 0
-        seconds = 0.0
-        with tqdm(total=n, desc=f"evaluating {ranker.name}", unit="case", disable=None) as progress:
-            for chosen, masked in self._batches():
-                began = time.perf_counter()
-                lists = self._lists(ranker, chosen, k + masked)  # [batch, k + masked]
-                seconds += time.perf_counter() - began
-                lists = self._without_history(lists, chosen)[:, :k]  # [batch, k]
-                fillable = np.arange(k) < len(self._row) - masked  # [k]
-                invalid += int(((lists == NOT_IN_CATALOG) | ((lists == BLANK) & fillable)).sum())
-                duplicate += int(repeated(lists).sum())
-                for name, values in list_metrics(lists, self._targets[chosen], self.ks).items():
-                    per_user.setdefault(name, np.zeros(n))[chosen] = values
-                progress.update(len(chosen))
-        return EvaluationResult(
+
+        def rank(chosen: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+            return ranker.rank([self.cases.histories[i] for i in chosen], k)
+
+        sizes = [len(history) for history in self.cases.histories]
+        lists, seconds = asked_lists(
+            ranker.name, rank, self._row, self._masked, sizes, max(self.ks), processes
+        )
+        run = RetrievalRun(
             name=ranker.name,
-            metrics={name: float(values.mean()) for name, values in per_user.items()},
-            intervals=bootstrap_intervals(per_user, resamples=self.bootstrap, seed=self.seed),
-            per_user={name: values.astype(np.float32) for name, values in per_user.items()},
+            case_ids=tuple(map(str, self._numbers.tolist())),
             user_ids=self.cases.user_ids,
-            cases=self.cases.fingerprint(),
-            history_masked=self.mask_history,
-            invalid_rate=invalid / (n * k),
-            duplicate_rate=duplicate / (n * k),
+            items=self._items,
+            lists=lists,
+            relevance=self._relevance,
+            ks=self.ks,
+            cases=self._fingerprint,
+            masking=masking_rule(self.mask_history),
+            catalog=self._catalog,
+            num_items=len(self._items),
+            slices=self._slices,
+            semantic_ids=self._semantic_ids,
             seconds=seconds,
         )
-
-    def _batches(self) -> Iterator[tuple[np.ndarray, int]]:
-        """Cases with equally many masked items: what is asked for depends on the case alone."""
-        counts = np.array([len(rows) for rows in self._masked])
-        for masked in np.unique(counts).tolist():
-            chosen = np.flatnonzero(counts == masked)
-            for start in range(0, len(chosen), CASES_AT_ONCE):
-                yield chosen[start : start + CASES_AT_ONCE], masked
-
-    def _lists(self, ranker: Ranker, chosen: np.ndarray, k: int) -> np.ndarray:
-        """The ranker's lists as rows of the catalog, int64 `[batch, k]`."""
-        items, scores = ranker.rank([self.cases.histories[i] for i in chosen], k)
-        if items.shape != (len(chosen), k) or scores.shape != items.shape:
-            raise DataError(
-                f"the ranker {ranker.name!r} returned lists of a wrong shape",
-                received=f"items {items.shape}, scores {scores.shape}, asked for {(len(chosen), k)}",
-                remedy="return arrays [histories, k], filled up with '' and minus infinity",
-            )
-        rows = [self._row.get(item, NOT_IN_CATALOG) if item else BLANK for item in items.ravel().tolist()]
-        return np.array(rows, dtype=np.int64).reshape(items.shape)
-
-    def _without_history(self, lists: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-        """Takes masked items out and moves what follows up; blanks fill the end."""
-        masked = np.array([self._masked[i] for i in chosen], dtype=np.int64).reshape(len(chosen), -1)
-        if not masked.shape[1]:
-            return lists
-        out = np.zeros(lists.shape, dtype=bool)
-        for column in masked.T:  # one masked item of every case
-            out |= lists == column[:, None]
-        order = np.argsort(out, axis=1, kind="stable")  # [batch, k + masked]
-        return np.take_along_axis(np.where(out, BLANK, lists), order, axis=1)
+        return run.result(bootstrap=self.bootstrap, seed=self.seed)
 
     def _check(self) -> None:
         if not len(self.cases):
             raise DataError(
                 "there is no case to evaluate", remedy="check the split: no user had enough items"
-            )
-        if not self.ks or self.ks[0] < 1:
-            raise DataError(
-                "the cut-offs must be 1 or more", received=f"ks={self.ks}", remedy="give e.g. ks=(5, 10)"
-            )
-        if self.bootstrap < 0:
-            raise DataError(
-                "the number of resamples is negative", received=self.bootstrap, remedy="give 0 or more"
             )
         missing = sorted({item for item in self.cases.targets if item not in self._row})
         if missing:
@@ -152,3 +129,44 @@ class RetrievalEvaluator:
                 received=", ".join(map(repr, missing[:5])) + (", …" if len(missing) > 5 else ""),
                 remedy="evaluate over a catalog that holds every target, or leave those cases out",
             )
+
+
+def check_cut_offs(ks: Sequence[int]) -> tuple[int, ...]:
+    """Cut-offs in ascending order, each once.
+
+    Raises:
+        DataError: None, or one below 1.
+    """
+    ordered = tuple(sorted(set(ks)))
+    if not ordered or ordered[0] < 1:
+        raise DataError(
+            "the cut-offs must be 1 or more", received=f"ks={ordered}", remedy="give e.g. ks=(5, 10)"
+        )
+    return ordered
+
+
+def check_resamples(bootstrap: int) -> int:
+    """The number of resamples.
+
+    Raises:
+        DataError: It is negative.
+    """
+    if bootstrap < 0:
+        raise DataError("the number of resamples is negative", received=bootstrap, remedy="give 0 or more")
+    return bootstrap
+
+
+def ids_of(items: Sequence[str], semantic_ids: Mapping[str, str]) -> np.ndarray:
+    """The Semantic ID of each item, object `[items]`.
+
+    Raises:
+        DataError: An item has none.
+    """
+    missing = [item for item in items if item not in semantic_ids]
+    if missing:
+        raise DataError(
+            f"{len(missing)} items have no Semantic ID",
+            received=", ".join(map(repr, missing[:5])) + (", …" if len(missing) > 5 else ""),
+            remedy="give an ID for every item of the catalog",
+        )
+    return np.array([semantic_ids[item] for item in items], dtype=object)

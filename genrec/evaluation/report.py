@@ -13,10 +13,18 @@ from typing import Any
 
 from genrec.artifacts import atomic_write_text
 from genrec.errors import DataError
-from genrec.evaluation.result import EvaluationResult
+from genrec.evaluation.leak_probes import LeakReport
+from genrec.evaluation.result import EvaluationResult, SliceResult
 from genrec.evaluation.row_order_probe import CUT_OFF, ROWS, ProbeResult
 
 ORACLE = "oracle"
+
+# Stands behind the name of a row whose hits were counted by Semantic ID.
+ID_MARK = "†"
+ID_NOTE = (
+    f"{ID_MARK} A hit counts for the Semantic ID, whichever item of that ID was meant: for comparison with "
+    "tables that count so, not with the other rows."
+)
 
 
 @dataclass(frozen=True)
@@ -28,6 +36,7 @@ class EvaluationReport:
             others.
         probe: The row-order probe, None where it was not run.
         facts: What else belongs beside the numbers: seed, hardware, date, sizes.
+        leaks: What the other leak probes found, None where they were not run.
 
     Raises:
         DataError: No result, two of one name, or results on different cases, metrics or rules.
@@ -36,6 +45,7 @@ class EvaluationReport:
     results: Sequence[EvaluationResult]
     probe: ProbeResult | None = None
     facts: Mapping[str, object] = field(default_factory=dict)
+    leaks: LeakReport | None = None
 
     def __post_init__(self) -> None:
         """Checks that the rows can stand in one table."""
@@ -48,13 +58,12 @@ class EvaluationReport:
             )
         first = self.results[0]
         for other in self.results[1:]:
-            same = (other.cases, other.history_masked, list(other.metrics))
-            if same != (first.cases, first.history_masked, list(first.metrics)):
+            same = (other.cases, other.masking, list(other.metrics))
+            if same != (first.cases, first.masking, list(first.metrics)):
                 raise DataError(
                     f"{other.name!r} was not measured as {first.name!r} was",
-                    received=f"cases {other.cases[:8]} and {first.cases[:8]}, history masked "
-                    f"{other.history_masked} and {first.history_masked}, metrics {list(other.metrics)} and "
-                    f"{list(first.metrics)}",
+                    received=f"cases {other.cases[:8]} and {first.cases[:8]}, {other.masking} and "
+                    f"{first.masking}, metrics {list(other.metrics)} and {list(first.metrics)}",
                     remedy="measure all rows of a table with one RetrievalEvaluator",
                 )
 
@@ -67,6 +76,8 @@ class EvaluationReport:
         return {
             "facts": dict(self.facts),
             "history_masked": self.results[0].history_masked,
+            "masking": self.results[0].masking,
+            "leaks": None if self.leaks is None else self.leaks.to_dict(),
             "row_order_probe": None if self.probe is None else self.probe.to_dict(),
             "rankers": rankers,
         }
@@ -78,29 +89,52 @@ class EvaluationReport:
         header = ["ranker", *metrics]
         if self._oracle() is not None:
             header.append(f"{self._main_metric()}, share of {ORACLE}")
-        header += ["invalid", "duplicate", "seconds"]
+        header += ["invalid", "duplicate", "coverage", "seconds"]
         lines = [_line(header), _line(["---", *["---:"] * (len(header) - 1)])]
         for result in self.results:
             cells = [result.name, *(_cell(result, metric) for metric in metrics)]
             share = self._share_of_oracle(result)
             if self._oracle() is not None:
                 cells.append("-" if share is None else f"{100 * share:.0f} %")
-            cells += [_rate(result.invalid_rate), _rate(result.duplicate_rate), f"{result.seconds:.1f}"]
+            cells += [_rate(result.invalid_rate), _rate(result.duplicate_rate)]
+            cells += ["" if result.coverage is None else _rate(result.coverage), f"{result.seconds:.1f}"]
             lines.append(_line(cells))
+            if result.id_level is not None:
+                by_id = [f"{result.name} {ID_MARK}", *(_cell(result.id_level, metric) for metric in metrics)]
+                lines.append(_line([*by_id, *[""] * (len(header) - len(by_id))]))
         notes = [
             "Full catalog, hits counted per item. In brackets: 95 % bootstrap intervals over users."
             if first.intervals
             else "Full catalog, hits counted per item."
         ]
+        if any(result.id_level is not None for result in self.results):
+            notes += ["", ID_NOTE]
         facts: dict[str, object] = {
-            "history masked": "yes" if first.history_masked else "no",
             "cases": len(first.user_ids),
         }
         facts |= self.facts
+        if self.leaks is not None:
+            facts |= self.leaks.lines()
         if self.probe is not None:
             facts["row-order probe"] = _probe_line(self.probe)
         bullets = [f"- {name}: {value}" for name, value in facts.items()]
-        return "\n".join(["# Evaluation", "", *lines, "", *notes, "", *bullets, ""])
+        bullets.insert(0, f"- {first.masking}")
+        return "\n".join(["# Evaluation", "", *lines, "", *notes, "", *bullets, "", *self._slice_lines()])
+
+    def _slice_lines(self) -> list[str]:
+        """The table of the slices, one metric."""
+        metric, slices = self._main_metric(), self.results[0].slices
+        if not slices:
+            return []
+        names = [f"{name}, {part.cases} cases" for name, part in slices.items()]
+        lines = [_line(["ranker", *names]), _line(["---", *["---:"] * len(names)])]
+        for result in self.results:
+            lines.append(_line([result.name, *(_cell(result.slices[name], metric) for name in slices)]))
+        third = (
+            "Head, torso and tail hold about a third of the training interactions each. Cold: by training "
+            f"interactions of the target. {self.results[0].masking[0].upper()}{self.results[0].masking[1:]}."
+        )
+        return [f"## {metric} by slice", "", *lines, "", third, ""]
 
     def write(self, folder: str | Path) -> None:
         """Writes `report.md` and `report.json` into a folder, which is made where it is missing."""
@@ -128,7 +162,9 @@ def _line(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _cell(result: EvaluationResult, metric: str) -> str:
+def _cell(result: EvaluationResult | SliceResult, metric: str) -> str:
+    if metric not in result.metrics:
+        return "-"
     value = f"{result.metrics[metric]:.4f}"
     if metric not in result.intervals:
         return value

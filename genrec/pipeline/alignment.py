@@ -9,29 +9,25 @@ import json
 import logging
 import os
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel
 
 from genrec.artifacts import atomic_write_text, has_artifact
 from genrec.baselines import Popularity
 from genrec.catalog import Catalog
 from genrec.config import fingerprint, to_mapping
-from genrec.errors import ConfigError
 from genrec.evaluation import RetrievalCallback, RetrievalEvaluator
-from genrec.pipeline.base_model import language_model
 from genrec.pipeline.inputs import Inputs, load_inputs
 from genrec.pipeline.semantic_ids import build_ids, ids_fingerprint, load_catalog, load_item_tokenizer
 from genrec.pipeline.stage import StageResult, write_resolved
+from genrec.pipeline.trainer import build_trainer
 from genrec.recipe import Recipe
 from genrec.recommender import GenerativeRanker, GenerativeRecommender
 from genrec.recommender.bundle import BundleSettings
-from genrec.tasks import TaskMixture
-from genrec.training import AlignmentConfig, AlignmentTrainer, load_weights, on_cpu, process_state
-from genrec.vocabulary import SemanticIdVocabulary
+from genrec.training import AlignmentTrainer, load_weights, process_state
 
 logger = logging.getLogger(__name__)
 
@@ -53,51 +49,6 @@ def align_fingerprint(recipe: Recipe, inputs: Inputs) -> str:
             recipe.evaluate.mask_history,
             recipe.seed,
         ]
-    )
-
-
-def training_arguments(recipe: Recipe, folder: Path) -> AlignmentConfig:
-    """The recipe's `align` section as training arguments of this process.
-
-    Raises:
-        ConfigError: The batch does not divide by the number of processes.
-    """
-    section, processes = recipe.align, process_state().num_processes
-    shares = processes * section.gradient_accumulation
-    if section.batch_size % shares:
-        raise ConfigError(
-            "the batch does not divide among the processes and the passes of a step",
-            received=f"align.batch_size={section.batch_size} for {processes} processes and "
-            f"align.gradient_accumulation={section.gradient_accumulation}",
-            remedy=f"set align.batch_size to a multiple of {shares}",
-        )
-    return AlignmentConfig(
-        output_dir=str(folder),
-        normalize=section.normalize,
-        max_history=section.max_history,
-        num_train_epochs=section.epochs,
-        max_steps=section.max_steps,
-        per_device_train_batch_size=section.batch_size // shares,
-        gradient_accumulation_steps=section.gradient_accumulation,
-        learning_rate=section.learning_rate,
-        lr_scheduler_type=section.lr_scheduler,
-        warmup_steps=section.warmup_steps,
-        adam_beta2=section.adam_beta2,
-        weight_decay=section.weight_decay,
-        embedding_weight_decay=section.embedding_weight_decay,
-        residual_dropout=section.residual_dropout,
-        ema_decay=section.ema_decay,
-        max_grad_norm=section.max_grad_norm,
-        bf16=section.bf16,
-        activation_checkpointing=section.activation_checkpointing,
-        report_to=section.report_to,
-        save_strategy="no",  # the validation callback asks for checkpoints
-        save_total_limit=section.keep_checkpoints,
-        disable_tqdm=not sys.stderr.isatty(),
-        seed=recipe.seed,
-        data_seed=recipe.seed,
-        use_cpu=on_cpu(),
-        ddp_find_unused_parameters=False,
     )
 
 
@@ -132,25 +83,15 @@ def align(recipe: Recipe, inputs: Inputs | None = None) -> StageResult:
 
 def _train(recipe: Recipe, inputs: Inputs, folder: Path) -> GenerativeRecommender:
     catalog = load_catalog(recipe)
-    model, text_tokenizer, vocabulary = language_model(recipe, inputs.items, catalog)
-    section = recipe.align
-    mixture = TaskMixture.seqrec(
-        catalog, inputs.split.train, max_history=section.max_history, seed=recipe.seed
-    )
-    trainer = AlignmentTrainer(
-        model=model,
-        text_tokenizer=text_tokenizer,
-        vocabulary=vocabulary,
-        train_dataset=mixture,
-        args=training_arguments(recipe, folder),
-    )
+    trainer = build_trainer(recipe, inputs, catalog, folder)
     callback = _validation(recipe, inputs, catalog, trainer, folder)
     trainer.add_callback(callback)
-    logger.info("%d rows, %d targets an epoch", len(mixture), mixture.num_targets)
+    for task, count in zip(trainer.mixture.tasks, trainer.mixture.counts, strict=True):
+        logger.info("%s: %d rows an epoch", task.name, count)
     trainer.train()
     process_state().wait_for_everyone()
     best = load_weights(trainer.model, callback.best_weights())
-    return _recommender(recipe, inputs, catalog, best, text_tokenizer, vocabulary, callback)
+    return _recommender(recipe, inputs, trainer, best, callback)
 
 
 def _validation(
@@ -186,23 +127,23 @@ def _validation(
 def _recommender(
     recipe: Recipe,
     inputs: Inputs,
-    catalog: Catalog,
+    trainer: AlignmentTrainer,
     model: PreTrainedModel,
-    text_tokenizer: PreTrainedTokenizerBase,
-    vocabulary: SemanticIdVocabulary,
     callback: RetrievalCallback,
 ) -> GenerativeRecommender:
+    catalog, template = trainer.mixture.catalog, trainer.mixture.template
     popular, _ = Popularity(inputs.split.train, catalog.item_ids).rank([[]], min(100, len(catalog)))
     settings = BundleSettings(
         normalize=recipe.align.normalize,
         max_history=recipe.align.max_history,
         num_beams=recipe.decode.num_beams,
         popular_items=tuple(item for item in popular[0] if item),
+        template="" if template is None else template.prompt,
     )
     return GenerativeRecommender(
         model.eval(),
-        text_tokenizer,
-        vocabulary,
+        trainer.text_tokenizer,
+        trainer.prompt_builder.vocabulary,
         catalog,
         inputs.items.subset(catalog.item_ids),
         settings=settings,

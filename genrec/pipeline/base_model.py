@@ -18,12 +18,14 @@ from genrec.data import ItemTable
 from genrec.pipeline.semantic_ids import content_vectors
 from genrec.recipe import Recipe
 from genrec.recommender import GenerativeRecommender
+from genrec.semantic_ids import SemanticIdSpec
 from genrec.training import pretrain_on_texts
 from genrec.vocabulary import (
     SemanticIdVocabulary,
     build_small_encoder_decoder,
     build_small_model,
     extend_model,
+    extend_text_tokenizer,
     train_text_tokenizer,
 )
 
@@ -42,8 +44,7 @@ def language_model(
         known = GenerativeRecommender.from_pretrained(recipe.start_from)
         return known.model, known.text_tokenizer, known.vocabulary
     if section.base is None and not section.text_epochs:
-        text_tokenizer = train_text_tokenizer(items.texts(TEXT_FIELDS), section.text_vocab_size)
-        vocabulary = SemanticIdVocabulary.extend(text_tokenizer, catalog.spec)
+        text_tokenizer, vocabulary = extended_text_tokenizer(recipe, items, catalog.spec)
         return _from_scratch(recipe, text_tokenizer), text_tokenizer, vocabulary
     codebooks = None
     if section.initialization == "codebook":
@@ -58,6 +59,20 @@ def language_model(
         codebooks=codebooks,
         seed=recipe.seed,
     )
+
+
+def extended_text_tokenizer(
+    recipe: Recipe, items: ItemTable, spec: SemanticIdSpec
+) -> tuple[PreTrainedTokenizerBase, SemanticIdVocabulary]:
+    """Text tokenizer and vocabulary of a recipe, without the model."""
+    if recipe.start_from is not None:
+        known = GenerativeRecommender.from_pretrained(recipe.start_from)
+        return known.text_tokenizer, known.vocabulary
+    section = recipe.model
+    if section.base is not None:
+        return extend_text_tokenizer(section.base, spec, revision=section.revision)
+    text_tokenizer = train_text_tokenizer(items.texts(TEXT_FIELDS), section.text_vocab_size)
+    return text_tokenizer, SemanticIdVocabulary.extend(text_tokenizer, spec)
 
 
 def text_base(recipe: Recipe, items: ItemTable) -> Path:

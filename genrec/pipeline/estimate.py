@@ -1,31 +1,31 @@
 """`check`: what a recipe will cost, before anything is spent.
 
-Does not know how to train: it counts, builds the model once and times a few steps of it on made-up IDs.
+Does not know how to train: it counts, builds the trainer once and times a few of its steps.
 """
 
 from __future__ import annotations
 
 import math
 import resource
+import tempfile
 import time
 from dataclasses import asdict, dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
+from torch import nn
 
-from genrec.catalog import Catalog
-from genrec.decoding import OutputHead
-from genrec.pipeline.base_model import language_model
 from genrec.pipeline.inputs import Inputs, load_inputs
-from genrec.pipeline.semantic_ids import has_ids, load_catalog
+from genrec.pipeline.semantic_ids import catalog_for_a_look
+from genrec.pipeline.trainer import build_trainer
 from genrec.recipe import Recipe
-from genrec.semantic_ids import ItemTokenizer, SemanticIdSpec
-from genrec.tasks import PromptBuilder, SeqRec
-from genrec.training import PackingCollator, SemanticIdLoss
+from genrec.training import AlignmentTrainer
 from genrec.vocabulary import SemanticIdVocabulary
 
 TIMED_STEPS = 3
+COUNTED_ROWS = 4096
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,15 @@ class Estimate:
         time_kind: `absolute` or `order`.
         validation_cases: Cases of the validation split.
         test_cases: Cases of the test split.
-        training_rows: Rows (users) an epoch.
-        tokens_per_epoch: Tokens of these rows, padding left out.
+        tasks: Task name -> rows an epoch.
+        training_rows: Rows an epoch, all tasks together (in packed `seqrec`: users).
+        tokens_per_epoch: Tokens of these rows, padding left out; with more than 4,096 rows an estimate.
         targets_per_epoch: Items predicted in an epoch.
         codebook_sizes: Positions of the Semantic IDs.
         reserved_tokens: Tokens reserved for them.
         steps: Optimiser steps when training is not stopped early.
         trained_parameters: Weights that training changes.
-        seconds_per_step: Measured here, over a few steps of one batch, on made-up IDs.
+        seconds_per_step: Measured here, over a few steps.
         training_minutes: Steps times that; validations come on top.
         memory_gib: Peak of this process after those steps, plus the optimiser's and the average's copies.
     """
@@ -57,6 +58,7 @@ class Estimate:
     time_kind: str
     validation_cases: int
     test_cases: int
+    tasks: dict[str, int]
     training_rows: int
     tokens_per_epoch: int
     targets_per_epoch: int
@@ -76,20 +78,19 @@ class Estimate:
 def check(recipe: Recipe, inputs: Inputs | None = None) -> Estimate:
     """Reads the data, builds the model and estimates what `align` will take."""
     inputs = inputs or load_inputs(recipe)
-    catalog = _catalog(recipe, inputs)
+    catalog, _ = catalog_for_a_look(recipe, inputs.items)
     if recipe.align.threads:
         torch.set_num_threads(recipe.align.threads)
-    model, text_tokenizer, vocabulary = language_model(recipe, inputs.items, catalog)
-    task = SeqRec.from_log(catalog, inputs.split.train, max_history=recipe.align.max_history)
-    builder = PromptBuilder.for_tokenizer(text_tokenizer, vocabulary, max_history=recipe.align.max_history)
-    loss = SemanticIdLoss(catalog.trie, vocabulary, recipe.align.normalize)
-    seconds = _seconds_per_step(model, loss, task, builder, recipe)
-    items_per_row = np.minimum(task.lengths, recipe.align.max_history + 1)
-    steps = math.ceil(len(task) // recipe.align.batch_size * recipe.align.epochs)
-    steps = recipe.align.max_steps if recipe.align.max_steps > 0 else steps
-    parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    with tempfile.TemporaryDirectory() as scratch:
+        trainer = build_trainer(recipe, inputs, catalog, Path(scratch))
+        seconds = _seconds_per_step(trainer)
+    mixture, section = trainer.mixture, recipe.align
+    steps = section.max_steps
+    if steps <= 0:
+        steps = math.ceil(len(mixture) // section.batch_size * section.epochs)
+    parameters = sum(p.numel() for p in _trained(trainer))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    copies = 2 + (1 if recipe.align.ema_decay else 0)  # Adam's two moments, the average
+    copies = 2 + (1 if section.ema_decay else 0)  # Adam's two moments, the average
     return Estimate(
         items=len(inputs.items),
         users=len(inputs.log.user_ids),
@@ -97,9 +98,10 @@ def check(recipe: Recipe, inputs: Inputs | None = None) -> Estimate:
         time_kind=inputs.log.time_kind,
         validation_cases=len(inputs.split.validation),
         test_cases=len(inputs.split.test),
-        training_rows=len(task),
-        tokens_per_epoch=int((1 + items_per_row * catalog.spec.length).sum()),
-        targets_per_epoch=task.num_targets,
+        tasks={task.name: int(count) for task, count in zip(mixture.tasks, mixture.counts, strict=True)},
+        training_rows=len(mixture),
+        tokens_per_epoch=_tokens(trainer),
+        targets_per_epoch=mixture.num_targets,
         codebook_sizes=tuple(catalog.spec.codebook_sizes),
         reserved_tokens=len(SemanticIdVocabulary.tokens(catalog.spec)),
         steps=steps,
@@ -110,37 +112,30 @@ def check(recipe: Recipe, inputs: Inputs | None = None) -> Estimate:
     )
 
 
-def _catalog(recipe: Recipe, inputs: Inputs) -> Catalog:
-    """The built catalog where there is one, else made-up unique codes of the right shape."""
-    if has_ids(recipe, inputs.items):
-        return load_catalog(recipe)
-    section = recipe.item_tokenizer
-    if section.index is not None:
-        return Catalog.from_index(section.index, inputs.items, collisions=section.index_collisions)
-    spec: SemanticIdSpec = ItemTokenizer.from_definition(section.definition).spec
-    codes, rest = [], np.arange(len(inputs.items))
-    for size in spec.codebook_sizes:  # each item's number, written in the codebooks' sizes as digits
-        codes.append(rest % size)
-        rest = rest // size
-    return Catalog(inputs.items.canonical_ids, np.stack(codes, axis=1), spec)
+def _trained(trainer: AlignmentTrainer) -> list[nn.Parameter]:
+    return [p for p in cast(nn.Module, trainer.model).parameters() if p.requires_grad]
 
 
-def _seconds_per_step(
-    model: Any, loss: SemanticIdLoss, task: SeqRec, builder: PromptBuilder, recipe: Recipe
-) -> float:
-    rng = np.random.default_rng(0)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=0.0)
-    collate = PackingCollator(builder.pad_token_id)
-    head, took = OutputHead.of(model), []
+def _tokens(trainer: AlignmentTrainer) -> int:
+    """Tokens of an epoch: counted where there are few rows, else estimated from rows spread over all."""
+    total = len(trainer.mixture)
+    chosen = np.unique(np.linspace(0, total - 1, num=min(total, COUNTED_ROWS), dtype=np.int64))
+    lengths = [len(trainer.rows[int(index)]["input_ids"]) for index in chosen]
+    return round(sum(lengths) * total / len(chosen))
+
+
+def _seconds_per_step(trainer: AlignmentTrainer) -> float:
+    """Median seconds of an optimiser step, over a few steps that change nothing."""
+    optimizer, took = torch.optim.AdamW(_trained(trainer), lr=0.0, weight_decay=0.0), []
+    batches = iter(trainer.get_train_dataloader())
+    passes = trainer.args.gradient_accumulation_steps
     for _ in range(1 + TIMED_STEPS):
-        chosen = rng.integers(len(task), size=min(recipe.align.batch_size, len(task)))
-        rows = [task.row(int(i), rng, builder) for i in chosen]
-        batch = collate([{"input_ids": ids, "labels": labels} for ids, labels in rows])
-        labels = batch.pop("labels")
+        batch = next(batches, None)
+        if batch is None:
+            break
         began = time.perf_counter()
-        out = model(**batch, output_hidden_states=True, use_cache=False, logits_to_keep=1)
-        loss(out.hidden_states[-1], head, batch["input_ids"], labels).backward()
+        trainer.compute_loss(cast(nn.Module, trainer.model), batch).backward()
         optimizer.step()
         optimizer.zero_grad()
-        took.append(time.perf_counter() - began)
-    return float(np.median(took[1:]))
+        took.append((time.perf_counter() - began) * passes)
+    return float(np.median(took[1:] or took))

@@ -8,12 +8,22 @@ from __future__ import annotations
 import datetime
 import os
 import platform
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 from genrec.artifacts import has_artifact, open_artifact, saved_artifact
 from genrec.baselines import ContentKNN, ItemKNN, MarkovKNN, Popularity, RandomRanker, tune_item_knn
+from genrec.catalog import Catalog
 from genrec.config import fingerprint
-from genrec.evaluation import EvaluationReport, RetrievalEvaluator, check_row_order
+from genrec.evaluation import (
+    EvaluationReport,
+    EvaluationResult,
+    RetrievalEvaluator,
+    check_leaks,
+    check_row_order,
+    write_run,
+)
 from genrec.pipeline.alignment import align_fingerprint, bundle_folder
 from genrec.pipeline.inputs import Inputs, load_inputs
 from genrec.pipeline.semantic_ids import content_vectors
@@ -21,32 +31,42 @@ from genrec.pipeline.stage import StageResult, write_resolved
 from genrec.ranking import Ranker
 from genrec.recipe import Recipe
 from genrec.recommender import GenerativeRanker, GenerativeRecommender
+from genrec.training import process_state
 
 KIND = "evaluation"
+RUNS = "runs"
+VERSION = 2  # of what is written; a report of another version is made anew
 
 
 def evaluate(recipe: Recipe, inputs: Inputs | None = None) -> StageResult:
-    """Measures genrec and the baselines on the test cases and writes the report.
+    """Measures genrec and the baselines on the test cases and writes the report and a run of each ranker.
 
-    The row-order probe runs first: when the order of the item table's rows tells the next item, no number is
-    printed. The bundle must be trained already; its `metrics.json` is brought up to date.
+    The leak probes run first: when the order of the item table's rows tells the next item, a history holds
+    its answer, or a split by time trains on what came later, no number is printed. The bundle must be trained
+    already; its `metrics.json` is brought up to date.
+
+    In a launch of several processes each asks the rankers for a part of the lists; the first one writes.
 
     Raises:
-        DataError: The probe beats chance.
+        DataError: A probe found a leak.
         ArtifactError: No trained bundle, or a damaged one.
     """
-    inputs = inputs or load_inputs(recipe)
+    state = process_state()
+    with state.main_process_first():
+        inputs = inputs or load_inputs(recipe)
     bundle, folder = bundle_folder(recipe), recipe.output_dir / "evaluation"
     trained = open_artifact(bundle, kind="bundle")
     wanted = fingerprint(
-        [align_fingerprint(recipe, inputs), recipe.evaluate, recipe.decode, trained["catalog"]]
+        [VERSION, align_fingerprint(recipe, inputs), recipe.evaluate, recipe.decode, trained["catalog"]]
     )
-    if has_artifact(folder, kind=KIND, facts={"inputs": wanted}):
+    done = has_artifact(folder, kind=KIND, facts={"inputs": wanted})
+    state.wait_for_everyone()
+    if done:
         return StageResult("evaluate", folder, True, f"skipped, the same report is in {folder}")
-    write_resolved(recipe, "evaluate")
-    recommender = GenerativeRecommender.from_pretrained(bundle)
-    cases, section = inputs.split.test, recipe.evaluate
+    recommender = GenerativeRecommender.from_pretrained(bundle, device=str(state.device))
+    cases, section, split = inputs.split.test, recipe.evaluate, inputs.split
     probe = check_row_order(inputs.items, cases)
+    leaks = check_leaks(inputs.log, split, by_time=recipe.data.split == "time")
     evaluator = RetrievalEvaluator(
         cases,
         item_ids=recommender.catalog.item_ids,
@@ -54,14 +74,43 @@ def evaluate(recipe: Recipe, inputs: Inputs | None = None) -> StageResult:
         mask_history=section.mask_history,
         bootstrap=section.bootstrap,
         seed=recipe.seed,
+        train=split.train,
+        semantic_ids=shared_ids(recommender.catalog),
     )
-    results = [evaluator.evaluate(make()) for make in rankers(recipe, inputs, recommender)]
-    report = EvaluationReport(results, probe, _facts(recipe, inputs))
+    results = []
+    for make in rankers(recipe, inputs, recommender):
+        with state.main_process_first():  # it encodes and writes caches, the others read them
+            ranker = make()
+        results.append(evaluator.evaluate(ranker, state))
+    if state.is_main_process:
+        report = EvaluationReport(results, probe, _facts(recipe, inputs), leaks)
+        _write(recipe, report, folder, wanted)
+        recommender.metrics = {**recommender.metrics, "test": report.to_dict()}
+        recommender.save_pretrained(bundle)
+    state.wait_for_everyone()
+    return StageResult("evaluate", folder, False, f"report in {folder / 'report.md'}")
+
+
+def shared_ids(catalog: Catalog) -> dict[str, str] | None:
+    """The IDs without the code that tells items of one ID apart; None where no item shares its ID."""
+    native = catalog.native_codes
+    if native is None or native.shape[1] + 1 != catalog.codes.shape[1]:
+        return None
+    texts = ["-".join(map(str, row)) for row in native.tolist()]
+    return dict(zip(catalog.item_ids, texts, strict=True)) if len(set(texts)) < len(texts) else None
+
+
+def run_folder(folder: Path, result: EvaluationResult) -> Path:
+    """Where the run of a ranker lies in the folder of an evaluation."""
+    return folder / RUNS / re.sub(r"[^\w.+-]+", "-", result.name)
+
+
+def _write(recipe: Recipe, report: EvaluationReport, folder: Path, wanted: str) -> None:
+    write_resolved(recipe, "evaluate")
     with saved_artifact(folder, kind=KIND, facts={"inputs": wanted}) as temporary:
         report.write(temporary)
-    recommender.metrics = {**recommender.metrics, "test": report.to_dict()}
-    recommender.save_pretrained(bundle)
-    return StageResult("evaluate", folder, False, f"report in {folder / 'report.md'}")
+        for result in report.results:
+            write_run(result, run_folder(temporary, result), report.facts)
 
 
 def rankers(recipe: Recipe, inputs: Inputs, recommender: GenerativeRecommender) -> list[Callable[[], Ranker]]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
+
 from genrec.artifacts import file_sha256, has_artifact, saved_artifact
 from genrec.catalog import Catalog
 from genrec.config import fingerprint
@@ -127,3 +129,24 @@ def load_item_tokenizer(recipe: Recipe) -> ItemTokenizer | None:
     """The item tokenizer the stage wrote; None when the IDs were read from a file."""
     folder = ids_folder(recipe) / "item_tokenizer"
     return ItemTokenizer.load(folder) if folder.exists() else None
+
+
+def catalog_for_a_look(recipe: Recipe, items: ItemTable) -> tuple[Catalog, bool]:
+    """The built catalog where there is one, else one of made-up unique codes of the right shape.
+
+    Returns:
+        The catalog, and whether its IDs are the recipe's own.
+    """
+    if has_ids(recipe, items):
+        return load_catalog(recipe), True
+    section = recipe.item_tokenizer
+    if recipe.start_from is not None:
+        return grown_catalog(recipe.start_from, items)[0], True
+    if section.index is not None:
+        return Catalog.from_index(section.index, items, collisions=section.index_collisions), True
+    spec = ItemTokenizer.from_definition(section.definition).spec
+    codes, rest = [], np.arange(len(items))
+    for size in spec.codebook_sizes:  # each item's number, written in the codebooks' sizes as digits
+        codes.append(rest % size)
+        rest = rest // size
+    return Catalog(items.canonical_ids, np.stack(codes, axis=1), spec), False

@@ -112,7 +112,8 @@ class AlignmentTrainer(SFTTrainer):
                 processing_class=text_tokenizer,
                 data_collator=batch_collator(model, builder, train_dataset),
             )
-        self.train_dataset = rows
+        self.train_dataset = self.rows = rows
+        self.mixture, self.text_tokenizer = train_dataset, text_tokenizer
         self.prompt_builder = builder
         self.semantic_id_loss = SemanticIdLoss(
             train_dataset.catalog.trie, vocabulary, cast(Normalization, args.normalize), self.args.device

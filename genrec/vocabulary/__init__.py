@@ -4,7 +4,7 @@ Does not know which item has which code: a vocabulary speaks tokens, a catalog s
 """
 
 from genrec.vocabulary.encoder_decoder import build_small_encoder_decoder
-from genrec.vocabulary.extension import extend_model, load_base
+from genrec.vocabulary.extension import extend_model, extend_text_tokenizer, load_base
 from genrec.vocabulary.from_scratch import build_small_model, train_text_tokenizer
 from genrec.vocabulary.row_initialisation import grow
 from genrec.vocabulary.semantic_id_vocabulary import SemanticIdVocabulary
@@ -16,6 +16,7 @@ __all__ = [
     "build_small_encoder_decoder",
     "build_small_model",
     "extend_model",
+    "extend_text_tokenizer",
     "grow",
     "load_base",
     "train_text_tokenizer",

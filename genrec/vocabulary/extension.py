@@ -110,6 +110,20 @@ def extend_model(
     return model, text_tokenizer, vocabulary
 
 
+def extend_text_tokenizer(
+    name: str | Path, spec: SemanticIdSpec, *, revision: str | None = None
+) -> tuple[PreTrainedTokenizerBase, SemanticIdVocabulary]:
+    """The text tokenizer and vocabulary that `extend_model` would give, without the model.
+
+    Raises:
+        VocabularyError: As for `extend_model`.
+    """
+    text_tokenizer = _load_text_tokenizer(str(name), revision)
+    _check_text_tokenizer(text_tokenizer, spec)
+    _ensure_padding(text_tokenizer)
+    return text_tokenizer, SemanticIdVocabulary.extend(text_tokenizer, spec)
+
+
 def _check_options(
     name_or_model: Any,
     text_tokenizer: Any,

@@ -113,11 +113,11 @@ def test_a_batch_that_does_not_divide_is_refused(
     quickstart: Any, small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from genrec import GenRecError, Recipe
-    from genrec.pipeline import alignment
+    from genrec.pipeline import trainer
 
     class Three:
         num_processes = 3
 
-    monkeypatch.setattr(alignment, "process_state", Three)
+    monkeypatch.setattr(trainer, "process_state", Three)
     with pytest.raises(GenRecError, match=r"align\.batch_size=32 for 3 processes"):
-        alignment.training_arguments(Recipe.load("quickstart", small), tmp_path)
+        trainer.training_arguments(Recipe.load("quickstart", small), tmp_path)

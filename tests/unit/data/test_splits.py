@@ -158,6 +158,8 @@ def test_cold_item_split(rows: list[Row], share: float, seed: int) -> None:
     check(split, train, validation, test)
     targets = {*split.validation.targets, *split.test.targets}
     seen = {item for history in (*split.validation.histories, *split.test.histories) for item in history}
+    assert set(split.held_out) == set(cold)
+    assert set(cold).isdisjoint(split.train.item_ids)
     assert targets.isdisjoint(split.train.item_ids)
     assert targets.isdisjoint(seen)
     assert set(split.validation.targets).isdisjoint(split.test.targets)

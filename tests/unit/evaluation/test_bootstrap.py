@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from genrec.evaluation import bootstrap
-from genrec.evaluation.bootstrap import bootstrap_intervals
+from genrec.evaluation.bootstrap import bootstrap_intervals, slice_intervals
 
 
 def test_the_same_seed_gives_the_same_interval_and_another_one_not() -> None:
@@ -54,3 +54,31 @@ def test_equal_values_have_no_width_and_one_user_none_either() -> None:
 
 def test_no_resamples_give_no_intervals() -> None:
     assert bootstrap_intervals({"x": np.ones(3)}, resamples=0, seed=0) == {}
+
+
+def test_a_user_with_several_cases_is_drawn_with_all_of_them() -> None:
+    generator = np.random.default_rng(0)
+    per_user = generator.normal(size=200)
+    users = np.repeat(np.arange(200), 5)
+    alone = bootstrap_intervals({"x": per_user}, resamples=500, seed=0)["x"]
+    repeated = bootstrap_intervals({"x": per_user[users]}, resamples=500, seed=0, users=users)["x"]
+    assert repeated == pytest.approx(alone, rel=1e-9)  # five copies of a user's value tell nothing more
+    naive = bootstrap_intervals({"x": per_user[users]}, resamples=500, seed=0)["x"]
+    assert naive[1] - naive[0] < 0.6 * (alone[1] - alone[0])
+
+
+def test_the_slice_of_all_has_the_interval_of_all_and_an_empty_one_none() -> None:
+    values = {"x": np.random.default_rng(0).random(80)}
+    slices = {"all": np.ones(80, dtype=bool), "none": np.zeros(80, dtype=bool), "first": np.arange(80) < 20}
+    found = slice_intervals(values, slices, resamples=300, seed=1)
+    whole = bootstrap_intervals(values, resamples=300, seed=1)["x"]
+    assert found["all"]["x"] == pytest.approx(whole, rel=1e-12)
+    assert found["none"] == {}
+    lower, upper = found["first"]["x"]
+    assert lower < values["x"][:20].mean() < upper
+    assert upper - lower == pytest.approx(2 * (whole[1] - whole[0]), rel=0.25)  # a quarter of the cases
+
+
+def test_draws_without_a_case_of_the_slice_are_left_out() -> None:
+    found = slice_intervals({"x": np.arange(30.0)}, {"one": np.arange(30) == 7}, resamples=200, seed=0)
+    assert found["one"]["x"] == (7.0, 7.0)

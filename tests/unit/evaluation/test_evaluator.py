@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from genrec.baselines import Popularity, RandomRanker
 from genrec.data import Cases, InteractionLog
 from genrec.errors import DataError
-from genrec.evaluation import EvaluationResult, RetrievalEvaluator, evaluator
+from genrec.evaluation import EvaluationResult, RetrievalEvaluator, asking
 from genrec.ranking import Ranker
 
 ITEMS = [f"i{n}" for n in range(12)]
@@ -125,7 +125,7 @@ def test_values_follow_the_cases_whatever_the_batches(monkeypatch: pytest.Monkey
     whole = run(cases)
     order = generator.permutation(40)
     turned = run(cases.subset(order))
-    monkeypatch.setattr(evaluator, "CASES_AT_ONCE", 3)
+    monkeypatch.setattr(asking, "CASES_AT_ONCE", 3)
     chunked = run(cases)
     assert 0 < whole.metrics["recall@3"] < 1
     for name, values in whole.per_user.items():
@@ -220,3 +220,55 @@ def test_what_cannot_be_evaluated_is_told_at_once(
 def test_a_negative_number_of_resamples_is_refused() -> None:
     with pytest.raises(DataError, match="resamples"):
         RetrievalEvaluator(cases_of([([], "i0")]), item_ids=ITEMS, bootstrap=-1)
+
+
+def test_coverage_is_the_share_of_the_catalog_that_is_ever_named() -> None:
+    lists = {("i0",): ["i1", "i1", "foreign", "i9"], ("i1",): ["i2", "", "i1", "i9"]}
+    rows = [(["i0"], "i2"), (["i1"], "i2")]
+    assert measure(FixedRanker(lists), rows, ks=(3,)).coverage == pytest.approx(2 / 12)
+    # a masked item is not named
+    assert measure(FixedRanker(lists), rows, ks=(3,), mask_history=True).coverage == pytest.approx(3 / 12)
+
+
+def test_a_hit_by_id_counts_any_item_of_the_targets_id() -> None:
+    ids = {item: f"<a_{n // 3}>" for n, item in enumerate(ITEMS)}  # three items share an ID
+    lists = {
+        ("i0",): ["i3", "i4", "i1", "i11"],  # the target's twin after two items of one ID: second place
+        ("i1",): ["i6", "i3", "i2", "i0"],  # the item itself in third place, no twin before it
+        ("i2",): ["i3", "foreign", "i9", "i10"],
+        ("i3",): ["i8", "i8", "i7", "i3"],  # a repeat, then a twin of it
+    }
+    rows = [(["i0"], "i2"), (["i1"], "i2"), (["i2"], "i0"), (["i3"], "i5")]
+    result = measure(FixedRanker(lists), rows, ks=(3, 4), semantic_ids=ids)
+    assert result.id_level is not None
+    assert result.per_user["mrr@4"].tolist() == pytest.approx([0, 1 / 3, 0, 0])
+    # by ID: second place; third; none; third (the repeat keeps its place, the twin after it does not)
+    assert result.id_level.metrics["mrr@4"] == pytest.approx((1 / 2 + 1 / 3 + 0 + 1 / 3) / 4)
+    assert result.id_level.metrics["recall@3"] == pytest.approx(3 / 4)
+
+
+@given(data=st.data())
+def test_hits_by_id_are_those_of_the_list_of_distinct_ids(data: st.DataObject) -> None:
+    ids = {item: data.draw(st.sampled_from("xyz")) for item in ITEMS}
+    rows = [([f"i{n}"], data.draw(st.sampled_from(ITEMS))) for n in range(4)]
+    foreign = st.sampled_from([*ITEMS, "foreign"])
+    lists = {tuple(h): data.draw(st.lists(foreign, min_size=5, max_size=5, unique=True)) for h, _ in rows}
+    result = measure(FixedRanker(lists), rows, ks=(5,), semantic_ids=ids)
+    expected = []
+    for history, target in rows:
+        named = list(
+            dict.fromkeys(ids.get(item, f"foreign {n}") for n, item in enumerate(lists[tuple(history)]))
+        )
+        expected.append(1 / (1 + named.index(ids[target])) if ids[target] in named else 0.0)
+    assert result.id_level is not None
+    assert result.id_level.metrics["mrr@5"] == pytest.approx(np.mean(expected))
+    assert result.id_level.metrics["recall@5"] >= result.metrics["recall@5"]
+
+
+def test_distinct_ids_give_the_items_numbers() -> None:
+    rows = [([ITEMS[i % 12]], ITEMS[(i + 1) % 12]) for i in range(30)]
+    result = measure(RandomRanker(ITEMS, seed=0), rows, ks=(5,), semantic_ids={i: f"<{i}>" for i in ITEMS})
+    assert result.id_level is not None
+    assert result.id_level.metrics == result.metrics
+    with pytest.raises(DataError, match="1 items have no Semantic ID"):
+        measure(RandomRanker(ITEMS), rows, semantic_ids={i: i for i in ITEMS[1:]})

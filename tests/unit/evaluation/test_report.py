@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from genrec.errors import DataError
-from genrec.evaluation import EvaluationReport, EvaluationResult, ProbeResult
+from genrec.evaluation import EvaluationReport, EvaluationResult, LeakReport, ProbeResult, SliceResult
 from genrec.evaluation.row_order_probe import IDS, ROWS, RuleResult
 
 
@@ -95,3 +95,36 @@ def test_names_are_distinct_and_a_table_has_a_row() -> None:
         EvaluationReport([result("one", 0.1), result("one", 0.2)])
     with pytest.raises(DataError, match="name of its own"):
         EvaluationReport([])
+
+
+def test_hits_by_id_stand_beside_the_others_and_are_marked() -> None:
+    by_id = SliceResult(3, {"recall@5": 0.2, "recall@10": 0.3}, {"recall@10": (0.1, 0.5)})
+    report = EvaluationReport([result("genrec", 0.1, id_level=by_id), result("popularity", 0.02)])
+    text = report.to_markdown()
+    assert "| genrec † | 0.2000 | 0.3000 [0.1000, 0.5000] |" in text
+    assert "† A hit counts for the Semantic ID" in text
+    assert report.to_dict()["rankers"][0]["id_level"]["metrics"]["recall@10"] == 0.3
+    assert "†" not in EvaluationReport([result("genrec", 0.1)]).to_markdown()
+
+
+def test_slices_have_a_table_with_their_cases_and_the_rule() -> None:
+    parts = {
+        "tail items": SliceResult(2, {"recall@5": 0.5, "recall@10": 0.5}, {"recall@10": (0.0, 1.0)}),
+        "unseen items": SliceResult(0, {}, {}),
+    }
+    text = EvaluationReport([result("genrec", 0.1, slices=parts, coverage=0.25)]).to_markdown()
+    assert "## recall@10 by slice" in text
+    assert "| ranker | tail items, 2 cases | unseen items, 0 cases |" in text
+    assert "| genrec | 0.5000 [0.0000, 1.0000] | - |" in text
+    assert "History masked: no." in text
+    assert "| 25.00 % | 1.2 |" in text
+
+
+def test_what_the_leak_probes_found_is_told() -> None:
+    leaks = LeakReport(3, 0.0, 0.01, 0.25, 0.1, ("Semantic IDs",))
+    report = EvaluationReport([result("genrec", 0.1)], leaks=leaks)
+    text = report.to_markdown()
+    assert "- targets in their history: 0.00% of 3 cases (1.00% of training users' last" in text
+    assert "- training data from the future: 25.00% of the training interactions are later" in text
+    assert "- held-out interactions changed: Semantic IDs stay the same, byte for byte" in text
+    assert report.to_dict()["leaks"]["later_training"] == 0.25

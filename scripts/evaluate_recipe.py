@@ -1,0 +1,40 @@
+"""Launch target of `accelerate launch`: evaluates a recipe in as many processes as the launcher starts.
+
+accelerate launch --config_file recipes/accelerate/cpu2.yaml scripts/evaluate_recipe.py RECIPE [KEY=VALUE ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+
+from genrec import GenRecError
+from genrec.pipeline import evaluate
+from genrec.recipe import Recipe
+from genrec.training import process_state
+
+
+def main() -> int:
+    """Parses the command line, evaluates, and reports from the first process."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("recipe", help="shipped recipe's name, recipe folder or recipe file")
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="such as decode.num_beams=50")
+    arguments = parser.parse_intermixed_args()
+    state = process_state()
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("genrec").setLevel(logging.INFO if state.is_main_process else logging.ERROR)
+    try:
+        result = evaluate(Recipe.load(arguments.recipe, arguments.overrides))
+    except GenRecError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    if state.is_main_process:
+        sys.stdout.write(f"[{result.stage}] {result.message}\nworld size: {state.num_processes}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
