@@ -122,7 +122,7 @@ def save_weights(
     Args:
         model: A plain model, or one that `add_lora` made.
         folder: Where to.
-        state_dict: The weights, where they have been gathered from several processes.
+        state_dict: Of a model with adapters, where its weights have been gathered from several processes.
         dtype: Of saved adapters and rows; None = as they are, which is float32.
     """
     if isinstance(model, PeftModel):
@@ -130,7 +130,7 @@ def save_weights(
             state_dict = {n: t.to(dtype) for n, t in (state_dict or model.state_dict()).items() if _own(n)}
         model.save_pretrained(str(folder), state_dict=state_dict, save_embedding_layers=False)
     else:
-        model.save_pretrained(folder, state_dict=state_dict)
+        model.save_pretrained(folder)
 
 
 def _own(name: str) -> bool:
