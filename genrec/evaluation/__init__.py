@@ -5,6 +5,7 @@ Does not know how a list was made. The callback loads torch, so it is imported w
 
 from typing import TYPE_CHECKING, Any
 
+from genrec.evaluation.dialogue_cases import DialogueCases
 from genrec.evaluation.evaluator import RetrievalEvaluator
 from genrec.evaluation.held_out_probe import altered_held_out, check_held_out
 from genrec.evaluation.leak_probes import LeakReport, check_leaks
@@ -14,12 +15,14 @@ from genrec.evaluation.result import EvaluationResult, SliceResult
 from genrec.evaluation.row_order_probe import ProbeResult, check_row_order
 from genrec.evaluation.run import RetrievalRun
 from genrec.evaluation.run_files import read_run, write_run
+from genrec.evaluation.search_evaluator import SearchEvaluator
 from genrec.evaluation.slices import case_slices
 
 if TYPE_CHECKING:
     from genrec.evaluation.callback import RetrievalCallback
 
 __all__ = [
+    "DialogueCases",
     "EvaluationReport",
     "EvaluationResult",
     "LeakReport",
@@ -27,6 +30,7 @@ __all__ = [
     "RetrievalCallback",
     "RetrievalEvaluator",
     "RetrievalRun",
+    "SearchEvaluator",
     "SliceResult",
     "altered_held_out",
     "case_slices",

@@ -39,6 +39,7 @@ class RetrievalEvaluator:
         bootstrap: Resamples of the 95 % intervals; 0 = none.
         seed: Of the resamples.
         train: The training log: with it the numbers are given for slices too, see `case_slices`.
+        slices: More slices, name -> which cases, bool `[cases]`.
         semantic_ids: The Semantic ID of every item, where several may share one: with them the numbers are
             given a second time with a hit for the right ID, beside those with a hit for the right item.
 
@@ -57,6 +58,7 @@ class RetrievalEvaluator:
         bootstrap: int = 1000,
         seed: int = 0,
         train: InteractionLog | None = None,
+        slices: Mapping[str, np.ndarray] | None = None,
         semantic_ids: Mapping[str, str] | None = None,
     ) -> None:
         self.cases = cases
@@ -77,6 +79,7 @@ class RetrievalEvaluator:
         self._numbers = cases.numbers()
         self._fingerprint = cases.fingerprint()
         self._slices = {} if train is None else case_slices(cases, self._items.tolist(), train)
+        self._slices |= slices or {}
         self._semantic_ids = None if semantic_ids is None else ids_of(self._items.tolist(), semantic_ids)
 
     def evaluate(self, ranker: Ranker, processes: PartialState | None = None) -> EvaluationResult:
