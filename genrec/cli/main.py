@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from genrec.cli import check, doctor, quickstart, recipes, recommend, stages
+from genrec.cli import check, compare, doctor, quickstart, recipes, recommend, stages
 from genrec.cli.output import setup_logging
 from genrec.errors import GenRecError
 
@@ -31,6 +31,7 @@ app.command("check")(check.check)
 app.command("build-ids")(stages.build_ids)
 app.command("align")(stages.align)
 app.command("evaluate")(stages.evaluate)
+app.command("compare")(compare.compare)
 app.command("recommend")(recommend.recommend)
 app.command("recipes")(recipes.recipes)
 app.command("doctor")(doctor.doctor)

@@ -5,6 +5,8 @@ Does not know how a list was made. The callback loads torch, so it is imported w
 
 from typing import TYPE_CHECKING, Any
 
+from genrec.evaluation.comparison import Comparison, compare_runs
+from genrec.evaluation.comparison_files import compare_folders
 from genrec.evaluation.dialogue_cases import DialogueCases
 from genrec.evaluation.evaluator import RetrievalEvaluator
 from genrec.evaluation.held_out_probe import altered_held_out, check_held_out
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from genrec.evaluation.callback import RetrievalCallback
 
 __all__ = [
+    "Comparison",
     "DialogueCases",
     "EvaluationReport",
     "EvaluationResult",
@@ -37,6 +40,8 @@ __all__ = [
     "check_held_out",
     "check_leaks",
     "check_row_order",
+    "compare_folders",
+    "compare_runs",
     "permutation_test",
     "read_run",
     "write_run",
