@@ -35,11 +35,11 @@ def recommend(
 
     Example: genrec recommend outputs/quickstart/bundle --history w0012 w0815 -k 10 --json
     """
-    from genrec.recommender import GenerativeRecommender
+    from genrec.recommender import load_recommender
 
     quiet_libraries()
     ids = [*(history or []), *(more_history or [])]
-    found = GenerativeRecommender.from_pretrained(bundle).recommend(
+    found = load_recommender(bundle).recommend(
         ids, k, exclude_history=not include_history, unknown="skip" if skip_unknown else "error"
     )
     if as_json:

@@ -21,6 +21,7 @@ from genrec.catalog import Catalog
 from genrec.config import fingerprint, to_mapping
 from genrec.evaluation import RetrievalCallback, RetrievalEvaluator
 from genrec.pipeline.inputs import Inputs, load_inputs
+from genrec.pipeline.item_level import train_item_level
 from genrec.pipeline.semantic_ids import build_ids, ids_fingerprint, load_catalog, load_item_tokenizer
 from genrec.pipeline.stage import StageResult, write_resolved
 from genrec.pipeline.trainer import build_trainer
@@ -30,6 +31,8 @@ from genrec.recommender.bundle import BundleSettings
 from genrec.training import AlignmentTrainer, load_weights, process_state
 
 logger = logging.getLogger(__name__)
+
+BUNDLE_KINDS = ("bundle", "item_level_bundle")
 
 
 def bundle_folder(recipe: Recipe) -> Path:
@@ -46,6 +49,7 @@ def align_fingerprint(recipe: Recipe, inputs: Inputs) -> str:
             recipe.model,
             recipe.align,
             recipe.decode.num_beams,
+            recipe.decode.mix_content,
             recipe.evaluate.mask_history,
             recipe.seed,
         ]
@@ -71,7 +75,8 @@ def align(recipe: Recipe, inputs: Inputs | None = None) -> StageResult:
         _start(folder, wanted)
         write_resolved(recipe, "align")
     state.wait_for_everyone()
-    recommender = _train(recipe, inputs, folder)
+    train = train_item_level if recipe.model.architecture == "item_level" else _train
+    recommender = train(recipe, inputs, folder)
     if state.is_main_process:
         recommender.save_pretrained(bundle)
         atomic_write_text(folder / "finished.json", json.dumps({"inputs": wanted}))
@@ -155,7 +160,7 @@ def _recommender(
 
 def _finished(folder: Path, bundle: Path, wanted: str) -> bool:
     path = folder / "finished.json"
-    if not path.exists() or not has_artifact(bundle, kind="bundle"):
+    if not path.exists() or not any(has_artifact(bundle, kind=kind) for kind in BUNDLE_KINDS):
         return False
     return bool(json.loads(path.read_text(encoding="utf-8")).get("inputs") == wanted)
 

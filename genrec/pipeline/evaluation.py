@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from genrec.artifacts import has_artifact, open_artifact, saved_artifact
+from genrec.artifacts import has_artifact, saved_artifact
 from genrec.baselines import ContentKNN, ItemKNN, MarkovKNN, Popularity, RandomRanker, tune_item_knn
 from genrec.catalog import Catalog
 from genrec.config import fingerprint
@@ -30,7 +30,13 @@ from genrec.pipeline.semantic_ids import content_vectors
 from genrec.pipeline.stage import StageResult, write_resolved
 from genrec.ranking import Ranker
 from genrec.recipe import Recipe
-from genrec.recommender import GenerativeRanker, GenerativeRecommender
+from genrec.recommender import (
+    GenerativeRanker,
+    GenerativeRecommender,
+    ItemLevelRanker,
+    ItemLevelRecommender,
+    load_recommender,
+)
 from genrec.training import process_state
 
 KIND = "evaluation"
@@ -55,15 +61,20 @@ def evaluate(recipe: Recipe, inputs: Inputs | None = None) -> StageResult:
     with state.main_process_first():
         inputs = inputs or load_inputs(recipe)
     bundle, folder = bundle_folder(recipe), recipe.output_dir / "evaluation"
-    trained = open_artifact(bundle, kind="bundle")
+    recommender = load_recommender(bundle, device=str(state.device))
     wanted = fingerprint(
-        [VERSION, align_fingerprint(recipe, inputs), recipe.evaluate, recipe.decode, trained["catalog"]]
+        [
+            VERSION,
+            align_fingerprint(recipe, inputs),
+            recipe.evaluate,
+            recipe.decode,
+            recommender.catalog.fingerprint(),
+        ]
     )
     done = has_artifact(folder, kind=KIND, facts={"inputs": wanted})
     state.wait_for_everyone()
     if done:
         return StageResult("evaluate", folder, True, f"skipped, the same report is in {folder}")
-    recommender = GenerativeRecommender.from_pretrained(bundle, device=str(state.device))
     cases, section, split = inputs.split.test, recipe.evaluate, inputs.split
     probe = check_row_order(inputs.items, cases)
     leaks = check_leaks(inputs.log, split, by_time=recipe.data.split == "time")
@@ -113,11 +124,15 @@ def _write(recipe: Recipe, report: EvaluationReport, folder: Path, wanted: str) 
             write_run(result, run_folder(temporary, result), report.facts)
 
 
-def rankers(recipe: Recipe, inputs: Inputs, recommender: GenerativeRecommender) -> list[Callable[[], Ranker]]:
+def rankers(
+    recipe: Recipe, inputs: Inputs, recommender: GenerativeRecommender | ItemLevelRecommender
+) -> list[Callable[[], Ranker]]:
     """The rows of the table, each made when its turn comes; choices are made on the validation cases."""
     train, item_ids = inputs.split.train, recommender.catalog.item_ids
 
     def generative() -> Ranker:
+        if isinstance(recommender, ItemLevelRecommender):
+            return item_level(recommender)
         trained = recommender.ranker
         return GenerativeRanker(
             recommender.model,
@@ -127,6 +142,15 @@ def rankers(recipe: Recipe, inputs: Inputs, recommender: GenerativeRecommender) 
             num_beams=recipe.decode.num_beams,
             batch_size=recipe.decode.batch_size,
             popular_items=trained.popular_items,
+        )
+
+    def item_level(found: ItemLevelRecommender) -> Ranker:
+        return ItemLevelRanker(
+            found.model,
+            found.catalog,
+            num_beams=recipe.decode.num_beams,
+            popular_items=found.settings.popular_items,
+            name="genrec",
         )
 
     def item_knn() -> Ranker:
@@ -142,6 +166,8 @@ def rankers(recipe: Recipe, inputs: Inputs, recommender: GenerativeRecommender) 
         lambda: MarkovKNN(train, item_ids),
         lambda: RandomRanker(item_ids, seed=recipe.seed),
     ]
+    if isinstance(recommender, ItemLevelRecommender) and recommender.settings.content_weight:
+        rows.insert(1, lambda: recommender.ranker)
     world = inputs.world
     if world is not None:
         rows.append(world.oracle)

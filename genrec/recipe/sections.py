@@ -98,10 +98,13 @@ class DecodeSection:
     Attributes:
         num_beams: Prefixes kept a step.
         batch_size: Histories searched at once.
+        mix_content: Mix content-kNN's shares with the probabilities of an item-level generator, by a weight
+            chosen on the validation cases.
     """
 
     num_beams: int = 20
     batch_size: int = 256
+    mix_content: bool = False
 
 
 @dataclass(frozen=True)

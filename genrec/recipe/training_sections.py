@@ -15,7 +15,8 @@ class ModelSection:
 
     Attributes:
         architecture: From scratch: a decoder of Qwen3's shape, or an encoder-decoder of T5's, as TIGER's is,
-            which learns from `seqrec` in the form `prefixes`.
+            which learns from `seqrec` in the form `prefixes`. `item_level` is no language model: one position
+            per history item in, the next item's codes out (`genrec.models`).
         base: Pretrained causal language model, a name on the hub or a folder; null = from scratch, with the
             sizes below.
         revision: Its commit, tag or branch.
@@ -35,7 +36,7 @@ class ModelSection:
         text_vocab_size: Tokens of the text tokenizer trained on the item texts.
     """
 
-    architecture: Literal["decoder", "encoder_decoder"] = "decoder"
+    architecture: Literal["decoder", "encoder_decoder", "item_level"] = "decoder"
     base: str | None = None
     revision: str | None = None
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "float32"

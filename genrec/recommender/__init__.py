@@ -7,6 +7,7 @@ from genrec.recommender.generative_ranker import GenerativeRanker
 from genrec.recommender.generative_recommender import GenerativeRecommender
 from genrec.recommender.item_level_ranker import ItemLevelRanker
 from genrec.recommender.item_level_recommender import ItemLevelRecommender, ItemLevelSettings
+from genrec.recommender.loading import load_recommender
 from genrec.recommender.recommendations import Recommendation
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     "ItemLevelRecommender",
     "ItemLevelSettings",
     "Recommendation",
+    "load_recommender",
 ]

@@ -1,0 +1,64 @@
+"""A recipe of the item-level generator through all stages: trained, evaluated, taken from its folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from genrec import GenRecError, Recipe
+from genrec.pipeline import align, build_ids, evaluate
+from genrec.recommender import ItemLevelRecommender, load_recommender
+
+SMALL = [
+    "data.num_items=60",
+    "data.num_users=150",
+    "embeddings.dim=12",
+    "model.architecture=item_level",
+    "model.hidden_size=16",
+    "model.num_layers=1",
+    "model.num_heads=2",
+    "model.intermediate_size=16",
+    "align.max_steps=6",
+    "align.evaluate_every=3",
+    "align.batch_size=16",
+    "align.validation_users=40",
+    "align.threads=1",
+    "decode.num_beams=5",
+    "decode.mix_content=true",
+    "evaluate.bootstrap=0",
+    "evaluate.tune_baselines=false",
+]
+
+
+def test_all_stages_run_and_the_mixture_has_a_row(tmp_path: Path) -> None:
+    recipe = Recipe.load("quickstart", [*SMALL, f"output_dir={tmp_path}"])
+    build_ids(recipe)
+    trained = align(recipe)
+    assert not trained.skipped
+    assert align(recipe).skipped
+    recommender = load_recommender(trained.folder)
+    assert isinstance(recommender, ItemLevelRecommender)
+    assert recommender.settings.content_weight > 0
+    tried = (tmp_path / "align" / "content_weight.jsonl").read_text().splitlines()
+    best = max((json.loads(line) for line in tried), key=lambda row: row["ndcg@10"])
+    assert recommender.settings.content_weight == best["weight"]
+    evaluated = evaluate(recipe)
+    report = json.loads((evaluated.folder / "report.json").read_text())
+    names = [row["name"] for row in report["rankers"]]
+    assert names[:2] == ["genrec", "item-level + content"]
+    assert all(row["invalid_rate"] == row["duplicate_rate"] == 0 for row in report["rankers"][:2])
+    assert evaluate(recipe).skipped
+    history = recommender.catalog.item_ids[:3]
+    again = load_recommender(trained.folder)
+    assert again.recommend(history, k=5) == recommender.recommend(history, k=5)
+    assert "test" in again.metrics
+
+
+def test_going_on_from_a_bundle_is_refused(tmp_path: Path) -> None:
+    first = Recipe.load("quickstart", [*SMALL, f"output_dir={tmp_path / 'one'}", "decode.mix_content=false"])
+    bundle = align(first).folder
+    second = Recipe.load("quickstart", [*SMALL, f"output_dir={tmp_path / 'two'}", f"start_from={bundle}"])
+    with pytest.raises(GenRecError):
+        align(second)
