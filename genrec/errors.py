@@ -71,5 +71,9 @@ class TrainingInterrupted(TrainingError):
     """Training was asked to stop, and can be taken up where it stopped."""
 
 
+class GenerationError(GenRecError):
+    """A language model that was asked for texts did not give them."""
+
+
 class DecodingError(GenRecError):
     """A search was asked for something it cannot give."""

@@ -5,6 +5,7 @@ Does not know optimisers, models or searches.
 
 from genrec.tasks.attribute_texts import AttributeTexts
 from genrec.tasks.building import LC_REC, P5, TaskInputs, TaskName, TaskOptions, build_tasks
+from genrec.tasks.chat_endpoint import ChatEndpoint
 from genrec.tasks.dialogue import DialogueReply
 from genrec.tasks.direct import Direct
 from genrec.tasks.explanation import Explanation
@@ -14,6 +15,7 @@ from genrec.tasks.item2index import Item2Index
 from genrec.tasks.item_sequences import ItemSequences
 from genrec.tasks.item_texts import ItemForms, ItemTexts, drawn_form, held_out_rows
 from genrec.tasks.itemsearch import ItemSearch
+from genrec.tasks.local_generator import LocalGenerator
 from genrec.tasks.mixture import TaskMixture, TokenRows
 from genrec.tasks.preferenceobtain import PreferenceObtain
 from genrec.tasks.prefix_seqrec import PrefixSeqRec
@@ -29,6 +31,7 @@ from genrec.tasks.task import Task
 from genrec.tasks.templates import Template, TemplateForm, load_templates
 from genrec.tasks.text import TextReplay
 from genrec.tasks.text_columns import TextColumn
+from genrec.tasks.text_generator import Estimate, GeneratedTexts
 from genrec.tasks.text_sources import PreferenceSource, QuerySource
 
 __all__ = [
@@ -36,19 +39,23 @@ __all__ = [
     "LC_REC",
     "P5",
     "AttributeTexts",
+    "ChatEndpoint",
     "Codes",
     "ColumnTexts",
     "DialogueReply",
     "Direct",
     "Draw",
+    "Estimate",
     "Explanation",
     "FusionSeqRec",
+    "GeneratedTexts",
     "Index2Item",
     "Item2Index",
     "ItemForms",
     "ItemSearch",
     "ItemSequences",
     "ItemTexts",
+    "LocalGenerator",
     "PreferenceObtain",
     "PreferenceSource",
     "PrefixSeqRec",
