@@ -23,6 +23,9 @@ def setup_logging() -> None:
     """Messages of genrec at INFO, of everything else at WARNING, on standard error."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("genrec").setLevel(logging.INFO)
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    # DeepSpeed sets its level when it is imported, and prints to standard output: a filter stays
+    logging.getLogger("DeepSpeed").addFilter(lambda record: record.levelno >= logging.ERROR)
 
 
 def quiet_libraries() -> None:
@@ -31,9 +34,6 @@ def quiet_libraries() -> None:
 
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
-    # DeepSpeed sets its level when it is imported, and prints to standard output: a filter stays
-    logging.getLogger("DeepSpeed").addFilter(lambda record: record.levelno >= logging.ERROR)
 
 
 def line(text: str = "") -> None:
@@ -59,7 +59,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
         grid.add_column(column, overflow="fold")
     for row in rows:
         grid.add_row(*(str(cell) for cell in row))
-    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160)
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 200)
     with console.capture() as printed:
         console.print(grid)
     line("\n".join(row.rstrip() for row in printed.get().splitlines() if row.strip()))

@@ -7,12 +7,14 @@ from genrec.pipeline.alignment import align
 from genrec.pipeline.estimate import Estimate, check
 from genrec.pipeline.evaluation import evaluate, example_history
 from genrec.pipeline.inputs import Inputs, load_inputs
+from genrec.pipeline.preview import Preview, preview
 from genrec.pipeline.semantic_ids import build_ids
 from genrec.pipeline.stage import StageResult
 
 __all__ = [
     "Estimate",
     "Inputs",
+    "Preview",
     "StageResult",
     "align",
     "build_ids",
@@ -20,4 +22,5 @@ __all__ = [
     "evaluate",
     "example_history",
     "load_inputs",
+    "preview",
 ]

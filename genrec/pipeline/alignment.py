@@ -22,6 +22,7 @@ from genrec.config import fingerprint, to_mapping
 from genrec.evaluation import RetrievalCallback, RetrievalEvaluator
 from genrec.pipeline.inputs import Inputs, load_inputs
 from genrec.pipeline.item_level import train_item_level
+from genrec.pipeline.mixture import sources_digest
 from genrec.pipeline.semantic_ids import build_ids, ids_fingerprint, load_catalog, load_item_tokenizer
 from genrec.pipeline.stage import StageResult, write_resolved
 from genrec.pipeline.trainer import build_trainer
@@ -47,6 +48,8 @@ def align_fingerprint(recipe: Recipe, inputs: Inputs) -> str:
             inputs.fingerprint(),
             ids_fingerprint(recipe, inputs.items),
             recipe.model,
+            recipe.tasks,
+            sources_digest(recipe),
             recipe.align,
             recipe.decode.num_beams,
             recipe.decode.mix_content,

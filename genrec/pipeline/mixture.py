@@ -5,19 +5,71 @@ Does not know models or optimisers, nor validation and test cases.
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import cast
+
+from genrec.artifacts import file_sha256
 from genrec.catalog import Catalog
+from genrec.config import fingerprint
+from genrec.data import Dialogues, SearchTask, read_texts
+from genrec.errors import ConfigError
 from genrec.pipeline.inputs import Inputs
-from genrec.recipe import Recipe
-from genrec.tasks import TaskMixture
+from genrec.recipe import Recipe, TaskSection
+from genrec.tasks import TaskInputs, TaskMixture, TaskName, TaskOptions, judged_pairs
+
+SOURCED = ("dialogue", "text", "query2index")
 
 
 def training_mixture(recipe: Recipe, inputs: Inputs, catalog: Catalog) -> TaskMixture:
-    """The mixture of the recipe's tasks."""
-    return TaskMixture.seqrec(
-        catalog,
-        inputs.split.train,
+    """The mixture of the recipe's tasks.
+
+    Raises:
+        ConfigError: An unknown task, an option that a task does not take, or a task without its source.
+        DataError: A task for which the data have nothing, or a source with something wrong.
+    """
+    sections = {name: section or TaskSection() for name, section in recipe.tasks.items()}
+    for name, section in sections.items():
+        if (section.source is not None and name not in SOURCED) or (
+            section.source is None and name in ("dialogue", "text")
+        ):
+            raise ConfigError(
+                f"the task {name} " + ("needs a source" if section.source is None else "takes no source"),
+                received=f"tasks.{name}.source={section.source}",
+                remedy="see genrec.recipe.TaskSection: "
+                + ("name what to read" if section.source is None else "leave it out"),
+            )
+    prefixes = recipe.model.architecture == "encoder_decoder"
+    options = {
+        cast(TaskName, name): TaskOptions(
+            weight=section.weight,
+            cap=section.cap,
+            form="prefixes" if name == "seqrec" and prefixes and section.form is None else section.form,
+            max_characters=section.max_characters,
+            num_candidates=section.num_candidates,
+        )
+        for name, section in sections.items()
+    }
+    sources = {name: section.source for name, section in sections.items() if section.source is not None}
+    dialogues = sources.get("dialogue")
+    task_inputs = TaskInputs(
+        catalog=catalog,
+        items=inputs.items,
+        log=inputs.split.train,
         max_history=recipe.align.max_history,
-        form="prefixes" if recipe.model.architecture == "encoder_decoder" else "packed",
         held_out=inputs.split.held_out,
-        seed=recipe.seed,
+        pairs=judged_pairs(SearchTask.read(sources["query2index"])) if "query2index" in sources else (),
+        dialogues=None if dialogues is None else Dialogues.read(dialogues, items=inputs.items),
+        texts=read_texts(sources["text"]) if "text" in sources else (),
     )
+    return TaskMixture.build(options, task_inputs, seed=recipe.seed)
+
+
+def sources_digest(recipe: Recipe) -> str:
+    """Digest of the files that tasks read beside items and interactions; of a data set's name, the name."""
+    found: list[str] = []
+    for name, section in sorted(recipe.tasks.items()):
+        if section is not None and section.source is not None:
+            path = Path(section.source)
+            files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+            found += [name, section.source, *(file_sha256(file) for file in files)]
+    return fingerprint(found)

@@ -11,7 +11,7 @@ from genrec.recipe.sections import (
     EvaluateSection,
     ItemTokenizerSection,
 )
-from genrec.recipe.training_sections import AlignSection, ModelSection
+from genrec.recipe.training_sections import AlignSection, ModelSection, TaskSection
 
 __all__ = [
     "AlignSection",
@@ -22,6 +22,7 @@ __all__ = [
     "ItemTokenizerSection",
     "ModelSection",
     "Recipe",
+    "TaskSection",
     "recipe_path",
     "shipped_recipes",
 ]

@@ -21,7 +21,7 @@ from genrec.recipe.sections import (
     EvaluateSection,
     ItemTokenizerSection,
 )
-from genrec.recipe.training_sections import AlignSection, ModelSection
+from genrec.recipe.training_sections import AlignSection, ModelSection, TaskSection
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Recipe:
         output_dir: Where every stage writes.
         start_from: A bundle to go on from: its model, vocabulary and Semantic IDs are taken up, items it does
             not know get free IDs; null = start anew.
+        tasks: Task name -> its options (null = the defaults); see `genrec.tasks`.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Recipe:
     embeddings: EmbeddingsSection = field(default_factory=EmbeddingsSection)
     item_tokenizer: ItemTokenizerSection = field(default_factory=ItemTokenizerSection)
     model: ModelSection = field(default_factory=ModelSection)
+    tasks: dict[str, TaskSection | None] = field(default_factory=lambda: {"seqrec": None})
     align: AlignSection = field(default_factory=AlignSection)
     decode: DecodeSection = field(default_factory=DecodeSection)
     evaluate: EvaluateSection = field(default_factory=EvaluateSection)

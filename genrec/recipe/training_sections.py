@@ -55,6 +55,29 @@ class ModelSection:
 
 
 @dataclass(frozen=True)
+class TaskSection:
+    """One alignment task of the mixture.
+
+    Attributes:
+        weight: Rows an epoch as a multiple of the task's own.
+        cap: Most rows an epoch; null = no cap.
+        form: `seqrec` alone: `packed` rows without words (the default), `prompted` ones, in which case the
+            trained model is asked in a prompt too, or `prefixes` (the default of encoder-decoders).
+        max_characters: Tasks that answer with a longer text: the longest that is an answer, as none is cut.
+        num_candidates: `direct` alone: items to choose from.
+        source: What to read: `dialogue` and `text` a file or a `datasets` name, `query2index` a folder in
+            BEIR's layout, of which the judgments of `train` are learned.
+    """
+
+    weight: float = 1
+    cap: int | None = None
+    form: Literal["packed", "prompted", "prefixes"] | None = None
+    max_characters: int | None = None
+    num_candidates: int | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True)
 class AlignSection:
     """Training.
 

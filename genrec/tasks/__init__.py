@@ -19,6 +19,7 @@ from genrec.tasks.local_generator import LocalGenerator
 from genrec.tasks.mixture import TaskMixture, TokenRows
 from genrec.tasks.preferenceobtain import PreferenceObtain
 from genrec.tasks.prefix_seqrec import PrefixSeqRec
+from genrec.tasks.preview import PreviewPiece, PreviewRow, preview_rows
 from genrec.tasks.prompts import IGNORED_LABEL, PromptBuilder
 from genrec.tasks.query2index import Query2Index, judged_pairs
 from genrec.tasks.rating import Rating
@@ -59,6 +60,8 @@ __all__ = [
     "PreferenceObtain",
     "PreferenceSource",
     "PrefixSeqRec",
+    "PreviewPiece",
+    "PreviewRow",
     "PromptBuilder",
     "PromptedSeqRec",
     "Query2Index",
@@ -88,4 +91,5 @@ __all__ = [
     "held_out_rows",
     "judged_pairs",
     "load_templates",
+    "preview_rows",
 ]

@@ -12,8 +12,10 @@ from genrec import Recipe, SyntheticWorld
 from genrec.recipe import shipped_recipes
 
 SCALED = [
-    "model.hidden_size=32",
-    "model.intermediate_size=48",
+    "model.hidden_size=64",  # bitsandbytes quantises blocks of 64
+    "model.intermediate_size=64",
+    "data.num_items=120",
+    "data.num_users=400",
     "model.text_vocab_size=300",
     "align.max_steps=8",
     "align.evaluate_every=4",
@@ -22,6 +24,14 @@ SCALED = [
     "evaluate.bootstrap=20",
     "evaluate.tune_baselines=false",
 ]
+
+CHAT_TEMPLATE = """{%- for message in messages -%}
+<|im_start|>{{ message.role }}
+{{ message.content }}<|im_end|>
+{% endfor -%}
+{%- if add_generation_prompt -%}
+<|im_start|>assistant
+{% endif -%}"""
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +47,23 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return [f"data.items={folder / 'items.jsonl.gz'}", f"data.interactions={folder / 'interactions.csv'}"]
 
 
+@pytest.fixture(scope="session")
+def base(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A tiny random model of Qwen3's shape with a chat template, in the place of pretrained weights."""
+    from genrec.vocabulary import build_small_model, train_text_tokenizer
+
+    folder = tmp_path_factory.mktemp("base")
+    world = SyntheticWorld.generate(seed=3, num_items=100, num_users=100)
+    text_tokenizer = train_text_tokenizer(world.items.texts(("title", "description")), 400)
+    text_tokenizer.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<|im_end|>"]})
+    text_tokenizer.eos_token = "<|im_end|>"
+    text_tokenizer.chat_template = CHAT_TEMPLATE
+    model = build_small_model(text_tokenizer, hidden_size=64, intermediate_size=64, num_layers=1, num_heads=2)
+    model.save_pretrained(folder)
+    text_tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
 @pytest.mark.parametrize("name", sorted(shipped_recipes()))
 def test_a_recipe_says_how_to_run_it_and_can_be_read(name: str) -> None:
     path = shipped_recipes()[name]
@@ -50,8 +77,10 @@ def test_a_recipe_says_how_to_run_it_and_can_be_read(name: str) -> None:
 @pytest.mark.parametrize(
     "name", sorted(set(shipped_recipes()) - {"quickstart"})
 )  # the quickstart has its own tests
-def test_a_recipe_runs_whole(name: str, genrec: Any, files: list[str], tmp_path: Path) -> None:
+def test_a_recipe_runs_whole(name: str, genrec: Any, files: list[str], base: str, tmp_path: Path) -> None:
     overrides = [*files, *SCALED, f"output_dir={tmp_path / 'out'}"]
+    if Recipe.load(name).model.base is not None:
+        overrides.append(f"model.base={base}")
     for command in ("build-ids", "align", "evaluate"):
         genrec(command, name, *overrides)
     report = json.loads((tmp_path / "out" / "evaluation" / "report.json").read_text())
@@ -63,7 +92,7 @@ def test_a_recipe_runs_whole(name: str, genrec: Any, files: list[str], tmp_path:
 def test_ids_from_an_index_are_trained_on(
     genrec: Any, files: list[str], quickstart: Any, tmp_path: Path
 ) -> None:
-    overrides = [*SCALED, "data.num_items=120", "data.num_users=400", f"output_dir={tmp_path / 'out'}"]
+    overrides = [*SCALED, f"output_dir={tmp_path / 'out'}"]
     index = f"item_tokenizer.index={quickstart.folder / 'ids' / 'index.json'}"
     genrec("align", "quickstart", *overrides, index)
     bundle = tmp_path / "out" / "bundle"
@@ -80,7 +109,7 @@ def test_an_index_whose_items_share_ids_needs_a_decision(genrec: Any, tmp_path: 
     world = SyntheticWorld.generate(seed=0, num_items=120, num_users=400)
     shared = {item: [f"<a_{row % 7}>", f"<b_{row % 5}>"] for row, item in enumerate(world.items.item_ids)}
     (tmp_path / "index.json").write_text(json.dumps(shared))
-    overrides = [*SCALED, "data.num_items=120", "data.num_users=400", f"output_dir={tmp_path / 'out'}"]
+    overrides = [*SCALED, f"output_dir={tmp_path / 'out'}"]
     index = f"item_tokenizer.index={tmp_path / 'index.json'}"
     refused = genrec("build-ids", "quickstart", *overrides, index, status=1)
     assert "items share Semantic IDs" in refused.stderr
