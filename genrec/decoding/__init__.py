@@ -6,7 +6,7 @@ Does not know a prompt's wording, nor how results are judged.
 from genrec.decoding.beam_search import BeamSearchResult, ConstrainedBeamSearch
 from genrec.decoding.item_level_search import ItemLevelSearch
 from genrec.decoding.normalization import NORMALIZATIONS, Normalization, candidate_log_probs
-from genrec.decoding.output_head import Head, LogitsHead, OutputHead
+from genrec.decoding.output_head import Head, LogitsHead, OutputHead, check_head
 from genrec.decoding.step_model import StepModel, step_model
 from genrec.decoding.trie_tables import TrieTables
 
@@ -22,5 +22,6 @@ __all__ = [
     "StepModel",
     "TrieTables",
     "candidate_log_probs",
+    "check_head",
     "step_model",
 ]

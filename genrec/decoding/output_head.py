@@ -109,6 +109,25 @@ class OutputHead:
         return chunked_cross_entropy(self.head, states, targets)
 
 
+@torch.no_grad()
+def check_head(model: Any) -> None:
+    """Compares a model's own logits with those of its `OutputHead`, on two tokens.
+
+    Raises:
+        DecodingError: They differ: the architecture does something after its head that is not known here.
+    """
+    ids = torch.tensor([[1, 2]], device=model.device)
+    out = model(input_ids=ids, output_hidden_states=True, use_cache=False)
+    found = OutputHead.of(model).full(out.hidden_states[-1][0]).float()  # [2, vocabulary]
+    difference = (found - out.logits[0].float()).abs().max().item()
+    if not difference <= 0.02 * out.logits.abs().max().item() + 1e-3:
+        raise DecodingError(
+            "the logits of this architecture are not those of its output head",
+            received=f"{type(model).__name__}, which differs by {difference:.3g}",
+            remedy="use another base model, and report this one",
+        )
+
+
 class LogitsHead:
     """The same answers where logits are there already: `states` are logits `[n, vocabulary]`.
 

@@ -26,7 +26,7 @@ from transformers import (
 from transformers.trainer_utils import TrainOutput
 from trl import SFTTrainer
 
-from genrec.decoding import Normalization, OutputHead
+from genrec.decoding import Normalization, OutputHead, check_head
 from genrec.errors import TrainingError
 from genrec.tasks import PromptBuilder, TaskMixture, TokenRows
 from genrec.training.adapter_base import trainable_again
@@ -126,6 +126,8 @@ class AlignmentTrainer(SFTTrainer):
                 received=f"rows_first_steps={args.rows_first_steps}",
                 remedy="set it to 0, or train under DDP",
             )
+        if not sharded and not model.config.is_encoder_decoder:
+            check_head(model)
         self.rows_first = RowsFirst(model, vocabulary.new_ids, args.rows_first_steps)
         self.add_callback(self.rows_first)
         self.remove_callback(PrinterCallback)  # where there is no progress bar, genrec's own log lines tell

@@ -15,7 +15,7 @@ from transformers import (
     PreTrainedModel,
 )
 
-from genrec.decoding import LogitsHead, OutputHead, chunked_cross_entropy
+from genrec.decoding import LogitsHead, OutputHead, check_head, chunked_cross_entropy
 from genrec.errors import DecodingError
 
 VOCABULARY, WIDTH = 300, 16
@@ -185,6 +185,14 @@ def test_ready_logits_answer_alike() -> None:
     torch.testing.assert_close(ready.rows(logits, some), head.rows(states, some))
     torch.testing.assert_close(ready.full(logits), head.full(states))
     torch.testing.assert_close(ready.cross_entropy(logits, targets), head.cross_entropy(states, targets))
+
+
+def test_an_unknown_way_from_head_to_logits_is_noticed() -> None:
+    model = tiny_model("cohere", True)
+    check_head(model)
+    model.logit_scale = 0.7  # the forward uses it, the config does not tell
+    with pytest.raises(DecodingError, match="not those of its output head"):
+        check_head(model)
 
 
 def test_a_head_that_cannot_be_read_is_refused() -> None:
