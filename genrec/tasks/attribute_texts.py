@@ -140,9 +140,10 @@ def _filled(wording: str, values: Mapping[str, str]) -> str:
 
 
 def _leading(weights: Mapping[str, float], count: int, least: float = 0.0) -> list[str]:
-    enough = [value for value in weights if weights[value] >= least * sum(weights.values())]
+    bar = least * sum(weights.values())
     # Rounded, so that two sums of the same weights in another order are equal.
-    return sorted(enough, key=lambda value: (-round(weights[value], 9), value))[:count]
+    ranked = sorted((-round(weight, 9), value) for value, weight in weights.items() if weight >= bar)
+    return [value for _, value in ranked[:count]]
 
 
 def _plain(name: str) -> str:

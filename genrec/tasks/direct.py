@@ -11,7 +11,7 @@ import numpy as np
 from genrec.catalog import Catalog
 from genrec.errors import DataError
 from genrec.tasks.prompts import PromptBuilder
-from genrec.tasks.segments import Codes, Segment, Trusted
+from genrec.tasks.segments import Codes, Segment
 from genrec.tasks.sequences import Sequences, Targets, other_items
 from genrec.tasks.templates import load_templates
 
@@ -19,8 +19,9 @@ from genrec.tasks.templates import load_templates
 class Direct:
     """One row per user with two or more interactions: a random prefix, the item after it, and candidates.
 
-    Candidates are shown in random order, one a line. The wrong ones are items of the log that the user has
-    not taken there. In a row that is too long the history is shortened, the candidates are not.
+    Candidates are shown in random order. The wrong ones are items of the log that the user has
+    not taken there; what the user takes after the log's end is not known here, so that such an item is among
+    them as often as any other. In a row that is too long the history is shortened, the candidates are not.
 
     Args:
         catalog: Items and their Semantic IDs.
@@ -69,13 +70,11 @@ class Direct:
         """Token ids and labels of row `index`; `rng` decides prefix, candidates, their order and template."""
         drawn = self.targets.draw(index, rng)
         wrong = other_items(self.pool, self.targets.taken(index), self.num_candidates - 1, rng)
-        candidates: list[Segment] = []
-        for row in rng.permutation(np.append(wrong, drawn.target)):
-            candidates += [Trusted("\n")] * bool(candidates) + [Codes(self.codes[[row]])]
+        candidates = rng.permutation(np.append(wrong, drawn.target))
         template = self.form.draw(rng, held_out=builder.held_out)
-        slots: dict[str, Segment | list[Segment]] = {
+        slots: dict[str, Segment] = {
             "history": Codes(self.codes[drawn.history]),
-            "candidates": candidates,
+            "candidates": Codes(self.codes[candidates], whole=True),
             "item": Codes(self.codes[[drawn.target]]),
         }
         return builder.sample(*template.fill(slots))

@@ -72,7 +72,7 @@ class SegmentEncoder:
         match segment:
             case Codes():
                 ids = self.vocabulary.encode(segment.codes)  # [items, L]
-                return Piece(ids.reshape(-1), range(0, ids.size, ids.shape[-1]))
+                return Piece(ids.reshape(-1), () if segment.whole else range(0, ids.size, ids.shape[-1]))
             case Untrusted():
                 text = segment.text if segment.blanks else segment.text.strip()
                 return Piece(self._encoded_untrusted(text), cut_end=True)

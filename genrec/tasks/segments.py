@@ -68,9 +68,11 @@ class Codes:
 
     Attributes:
         codes: int `[items, L]`, oldest first.
+        whole: Whether all of them stay, as the candidates of a choice must.
     """
 
     codes: np.ndarray
+    whole: bool = False
 
 
 Segment: TypeAlias = Trusted | Untrusted | ColumnTexts | Codes
