@@ -15,26 +15,29 @@ class PrincipalComponents:
     """Coordinates along the principal directions, each multiplied by its singular value to `power - 1`.
 
     With the singular value decomposition `X = U S V'` of the centred vectors the result is `U S ** power`,
-    times one number that makes the mean squared length 1. A power of 1 keeps all distances (but for that
-    number), 0 makes every direction equally strong.
+    times one number that makes the root mean square of their lengths `length`. A power of 1 keeps all
+    distances (but for that number), 0 makes every direction equally strong.
 
     Args:
         dim: Directions kept; those that the vectors do not span are zero.
         power: Of the singular values.
+        length: Root mean square of the vectors' lengths: how loud content is beside learned embeddings. For
+            the item-level generator 4 was better than 1 on the validation cases of Amazon Scientific.
 
     Raises:
-        ConfigError: A width below 1 or a power outside [0, 1].
+        ConfigError: A width below 1, a power outside [0, 1] or a length that is not positive.
     """
 
-    def __init__(self, dim: int = 128, power: float = 0.5) -> None:
-        if dim < 1 or not 0 <= power <= 1:
+    def __init__(self, dim: int = 128, power: float = 0.5, length: float = 4.0) -> None:
+        if dim < 1 or not 0 <= power <= 1 or not length > 0:
             raise ConfigError(
-                "principal components need at least one direction and a power from 0 to 1",
-                received=f"dim={dim}, power={power}",
-                remedy="give dim=128 and power=0.5",
+                "principal components need a direction, a power from 0 to 1 and a positive length",
+                received=f"dim={dim}, power={power}, length={length}",
+                remedy="give dim=128, power=0.5 and length=4",
             )
         self.dim = dim
         self.power = power
+        self.length = length
         self.mean = np.zeros(0)
         self.directions = np.zeros((0, dim))
 
@@ -52,7 +55,7 @@ class PrincipalComponents:
         singular = np.sqrt(np.where(spanned, squares, 1.0))
         factors = np.where(spanned, singular ** (self.power - 1), 0.0)  # [kept]
         total = float((np.where(spanned, singular, 0.0) ** (2 * self.power))[spanned].sum())
-        scale = np.sqrt(len(vectors) / total) if total else 1.0
+        scale = self.length * np.sqrt(len(vectors) / total) if total else 1.0
         self.directions = np.zeros((vectors.shape[1], self.dim))
         self.directions[:, :kept] = directions * factors * scale
         return self
