@@ -57,7 +57,7 @@ class ProbabilityMixture:
 
     Args:
         parts: The rankers with their weights.
-        depth: Items asked of each part; None = ten times as many as asked for, at least 200.
+        depth: Items asked of each part; None = twice as many as asked for, at least 100.
         name: Name in reports.
 
     Raises:
@@ -80,7 +80,7 @@ class ProbabilityMixture:
             Items, object `[n, k]`, and weighted sums, float32 `[n, k]`; `""` and minus infinity where the
             parts found fewer.
         """
-        depth = max(k, self.depth or max(200, 10 * k))
+        depth = max(k, self.depth or max(100, 2 * k))
         lists = [part.ranker.rank(histories, depth) for part in self.parts]
         values = [
             part.weight * _probabilities(scores, part.scale)
@@ -95,7 +95,7 @@ class ReciprocalRankFusion:
     Args:
         parts: The rankers with their weights; scales do not matter.
         constant: Flattens the difference between the first places.
-        depth: Items asked of each part; None = ten times as many as asked for, at least 200.
+        depth: Items asked of each part; None = twice as many as asked for, at least 100.
         name: Name in reports.
 
     Raises:
@@ -116,7 +116,7 @@ class ReciprocalRankFusion:
 
     def rank(self, histories: Sequence[Sequence[str]], k: int) -> tuple[np.ndarray, np.ndarray]:
         """Ranks what the parts found; arguments and results as in `ProbabilityMixture.rank`."""
-        depth = max(k, self.depth or max(200, 10 * k))
+        depth = max(k, self.depth or max(100, 2 * k))
         lists = [part.ranker.rank(histories, depth) for part in self.parts]
         places = (1 / (self.constant + 1 + np.arange(depth))).astype(np.float32)  # [depth]
         values = [
@@ -184,7 +184,7 @@ def tune_mixture(
     *,
     weights: Sequence[float] = (0.1, 0.02, 0.05, 0.2, 0.4, 0.7, 1.0, 2.0),
     scales: Sequence[Scale] = ("score",),
-    depth: int = 200,
+    depth: int = 100,
     max_cases: int = 10_000,
     log_file: str | Path | None = None,
     name: str = "mixture",

@@ -5,15 +5,19 @@ Does not know test cases: early stopping looks at the validation cases only.
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 
+from genrec.artifacts import atomic_write_text
 from genrec.data import Split, canonical_order
+from genrec.errors import ConfigError
 from genrec.evaluation import RetrievalCallback, RetrievalEvaluator
 from genrec.ranking import Ranker
 from genrec.tasks import ItemSequences
@@ -75,3 +79,49 @@ def train_item_model(
     trainer.train()
     best = type(model).from_pretrained(callback.best_weights())
     return best.eval(), callback
+
+
+def tune_item_model(
+    make: Callable[[dict[str, Any]], tuple[M, ItemTrainingConfig]],
+    grid: Sequence[dict[str, Any]],
+    make_ranker: Callable[[Any], Ranker],
+    split: Split,
+    item_ids: list[str],
+    *,
+    log_file: str | Path,
+    **training: Any,
+) -> tuple[M, dict[str, Any]]:
+    """Trains one model a setting and keeps the best by validation NDCG@10.
+
+    Args:
+        make: A setting to an untrained model and its training arguments; every setting needs an output
+            folder of its own, and one that was trained already is not trained again.
+        grid: Settings tried; of equal values the first one stays.
+        make_ranker: Ranker of a model in training.
+        split: What trains and what chooses.
+        item_ids: The catalog.
+        log_file: JSON lines of all that was tried, with value and step.
+        training: Keyword arguments of `train_item_model`.
+
+    Returns:
+        The best model, in evaluation mode, and its setting.
+
+    Raises:
+        ConfigError: No setting.
+    """
+    if not grid:
+        raise ConfigError("there is no setting to try", received="an empty grid", remedy="give at least one")
+    rows: list[str] = []
+    found: list[tuple[float, M, dict[str, Any]]] = []
+    for setting in tqdm(grid, desc="tuning", unit="setting", disable=None):
+        model, args = make(setting)
+        trained, callback = train_item_model(model, make_ranker, split, item_ids, args, **training)
+        row = {**setting, "ndcg@10": round(callback.best_value, 6), "step": callback.best_step}
+        rows.append(json.dumps(row))
+        Path(log_file).parent.mkdir(parents=True, exist_ok=True)
+        atomic_write_text(Path(log_file), "\n".join(rows) + "\n")
+        if not found or callback.best_value > found[0][0]:
+            found = [(callback.best_value, trained, setting)]
+    value, chosen, setting = found[0]
+    logger.info("used: %s, validation ndcg@10 %.4f", setting, value)
+    return chosen, setting
