@@ -52,10 +52,13 @@ def launch(recipe: str, *overrides: str) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("architecture", ["decoder", "encoder_decoder"])
 def test_two_processes_train_what_one_does(
-    quickstart: Any, genrec: Any, small: list[str], tmp_path: Path
+    quickstart: Any, genrec: Any, small: list[str], tmp_path: Path, architecture: str
 ) -> None:
-    plain = [*small, "align.residual_dropout=0", "align.max_steps=16"]  # dropout is drawn in each process
+    # dropout is drawn in each process
+    plain = [*small, "align.residual_dropout=0", "model.dropout=0", "align.max_steps=16"]
+    plain.append(f"model.architecture={architecture}")
     one, two = prepared(quickstart, tmp_path / "one"), prepared(quickstart, tmp_path / "two")
     genrec("align", "quickstart", f"output_dir={one}", *plain)
     output = launch("quickstart", f"output_dir={two}", *plain)
