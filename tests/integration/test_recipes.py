@@ -12,6 +12,7 @@ from genrec import Recipe, SyntheticWorld
 from genrec.recipe import shipped_recipes
 
 SCALED = [
+    "model.num_layers=1",
     "model.hidden_size=64",  # bitsandbytes quantises blocks of 64
     "model.intermediate_size=64",
     "data.num_items=120",
