@@ -5,8 +5,11 @@ Does not know how it is estimated.
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from genrec.cli.arguments import AsJson, Overrides, RecipeArgument
 from genrec.cli.output import json_line, line, quiet_libraries
+from genrec.cli.write_texts import show_estimate
 from genrec.recipe import Recipe
 
 
@@ -17,9 +20,10 @@ def check(recipe: RecipeArgument, overrides: Overrides = None, as_json: AsJson =
     from genrec import pipeline
 
     quiet_libraries()
-    found = pipeline.check(loaded)
+    inputs = pipeline.load_inputs(loaded)
+    found, texts = pipeline.check(loaded, inputs), pipeline.estimate_texts(loaded, inputs)
     if as_json:
-        json_line(found.to_dict())
+        json_line({**found.to_dict(), "texts": None if texts is None else asdict(texts)})
         return
     sizes = " x ".join(str(size) for size in found.codebook_sizes)
     line(f"recipe              {loaded.name}, output in {loaded.output_dir}")
@@ -27,6 +31,8 @@ def check(recipe: RecipeArgument, overrides: Overrides = None, as_json: AsJson =
     line(f"users               {found.users:,}")
     line(f"interactions        {found.interactions:,} (time: {found.time_kind})")
     line(f"cases               {found.validation_cases:,} validation, {found.test_cases:,} test")
+    if texts is not None:
+        show_estimate(texts)
     for task, count in found.tasks.items():
         line(f"task                {task}, {count:,} rows an epoch")
     line(f"samples             {found.training_rows:,} rows and {found.targets_per_epoch:,} targets an epoch")

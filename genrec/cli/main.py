@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from genrec.cli import check, compare, doctor, preview, quickstart, recipes, recommend, stages
+from genrec.cli import check, compare, doctor, preview, quickstart, recipes, recommend, stages, write_texts
 from genrec.cli.output import setup_logging
 from genrec.errors import GenRecError
 
@@ -29,6 +29,7 @@ app = typer.Typer(
 app.command("quickstart")(quickstart.quickstart)
 app.command("check")(check.check)
 app.command("preview")(preview.preview)
+app.command("write-texts")(write_texts.write_texts)
 app.command("build-ids")(stages.build_ids)
 app.command("align")(stages.align)
 app.command("evaluate")(stages.evaluate)

@@ -10,6 +10,7 @@ from genrec.pipeline.inputs import Inputs, load_inputs
 from genrec.pipeline.preview import Preview, preview
 from genrec.pipeline.semantic_ids import build_ids
 from genrec.pipeline.stage import StageResult
+from genrec.pipeline.texts import estimate_texts, write_texts
 
 __all__ = [
     "Estimate",
@@ -19,8 +20,10 @@ __all__ = [
     "align",
     "build_ids",
     "check",
+    "estimate_texts",
     "evaluate",
     "example_history",
     "load_inputs",
     "preview",
+    "write_texts",
 ]

@@ -49,6 +49,7 @@ def align_fingerprint(recipe: Recipe, inputs: Inputs) -> str:
             ids_fingerprint(recipe, inputs.items),
             recipe.model,
             recipe.tasks,
+            [recipe.texts.source, recipe.texts.model, recipe.texts.num_queries, recipe.texts.max_new_tokens],
             sources_digest(recipe),
             recipe.align,
             recipe.decode.num_beams,

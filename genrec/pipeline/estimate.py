@@ -82,7 +82,7 @@ def check(recipe: Recipe, inputs: Inputs | None = None) -> Estimate:
     if recipe.align.threads:
         torch.set_num_threads(recipe.align.threads)
     with tempfile.TemporaryDirectory() as scratch:
-        trainer = build_trainer(recipe, inputs, catalog, Path(scratch))
+        trainer = build_trainer(recipe, inputs, catalog, Path(scratch), unwritten="attributes")
         seconds = _seconds_per_step(trainer)
     mixture, section = trainer.mixture, recipe.align
     steps = section.max_steps

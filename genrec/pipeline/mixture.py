@@ -6,7 +6,7 @@ Does not know models or optimisers, nor validation and test cases.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 from genrec.artifacts import file_sha256
 from genrec.catalog import Catalog
@@ -14,17 +14,27 @@ from genrec.config import fingerprint
 from genrec.data import Dialogues, SearchTask, read_texts
 from genrec.errors import ConfigError
 from genrec.pipeline.inputs import Inputs
+from genrec.pipeline.texts import text_sources
 from genrec.recipe import Recipe, TaskSection
 from genrec.tasks import TaskInputs, TaskMixture, TaskName, TaskOptions, judged_pairs
 
 SOURCED = ("dialogue", "text", "query2index")
 
 
-def training_mixture(recipe: Recipe, inputs: Inputs, catalog: Catalog) -> TaskMixture:
+def training_mixture(
+    recipe: Recipe, inputs: Inputs, catalog: Catalog, *, unwritten: Literal["error", "attributes"] = "error"
+) -> TaskMixture:
     """The mixture of the recipe's tasks.
 
+    Args:
+        recipe: The recipe.
+        inputs: Its data.
+        catalog: The Semantic IDs.
+        unwritten: What to do when texts that a language model is to write are not there yet.
+
     Raises:
-        ConfigError: An unknown task, an option that a task does not take, or a task without its source.
+        ConfigError: An unknown task, an option that a task does not take, a task without its source, or texts
+            that are not written yet.
         DataError: A task for which the data have nothing, or a source with something wrong.
     """
     sections = {name: section or TaskSection() for name, section in recipe.tasks.items()}
@@ -51,12 +61,15 @@ def training_mixture(recipe: Recipe, inputs: Inputs, catalog: Catalog) -> TaskMi
     }
     sources = {name: section.source for name, section in sections.items() if section.source is not None}
     dialogues = sources.get("dialogue")
+    queries, preferences = text_sources(recipe, inputs, unwritten=unwritten)
     task_inputs = TaskInputs(
         catalog=catalog,
         items=inputs.items,
         log=inputs.split.train,
         max_history=recipe.align.max_history,
         held_out=inputs.split.held_out,
+        queries=queries,
+        preferences=preferences,
         pairs=judged_pairs(SearchTask.read(sources["query2index"])) if "query2index" in sources else (),
         dialogues=None if dialogues is None else Dialogues.read(dialogues, items=inputs.items),
         texts=read_texts(sources["text"]) if "text" in sources else (),

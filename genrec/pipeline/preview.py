@@ -53,6 +53,6 @@ def preview(recipe: Recipe, inputs: Inputs | None = None, *, per_task: int = 1, 
         max_history=recipe.align.max_history,
         max_length=recipe.align.max_length,
     )
-    mixture = training_mixture(recipe, inputs, catalog)
+    mixture = training_mixture(recipe, inputs, catalog, unwritten="attributes")
     counts = {task.name: int(count) for task, count in zip(mixture.tasks, mixture.counts, strict=True)}
     return Preview(preview_rows(mixture, builder, per_task=per_task, epoch=epoch), counts, real)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Literal
 
 from genrec.catalog import Catalog
 from genrec.errors import ConfigError
@@ -17,7 +18,14 @@ from genrec.recipe import Recipe
 from genrec.training import AlignmentConfig, AlignmentTrainer, on_cpu, process_state
 
 
-def build_trainer(recipe: Recipe, inputs: Inputs, catalog: Catalog, folder: Path) -> AlignmentTrainer:
+def build_trainer(
+    recipe: Recipe,
+    inputs: Inputs,
+    catalog: Catalog,
+    folder: Path,
+    *,
+    unwritten: Literal["error", "attributes"] = "error",
+) -> AlignmentTrainer:
     """The trainer of a recipe, before its first step.
 
     Args:
@@ -25,13 +33,14 @@ def build_trainer(recipe: Recipe, inputs: Inputs, catalog: Catalog, folder: Path
         inputs: Its data.
         catalog: The Semantic IDs.
         folder: Where checkpoints go.
+        unwritten: What to do when texts that a language model is to write are not there yet.
     """
     model, text_tokenizer, vocabulary = language_model(recipe, inputs.items, catalog)
     return AlignmentTrainer(
         model=model,
         text_tokenizer=text_tokenizer,
         vocabulary=vocabulary,
-        train_dataset=training_mixture(recipe, inputs, catalog),
+        train_dataset=training_mixture(recipe, inputs, catalog, unwritten=unwritten),
         args=training_arguments(recipe, folder),
     )
 

@@ -11,7 +11,7 @@ from genrec.recipe.sections import (
     EvaluateSection,
     ItemTokenizerSection,
 )
-from genrec.recipe.training_sections import AlignSection, ModelSection, TaskSection
+from genrec.recipe.training_sections import AlignSection, ModelSection, TaskSection, TextsSection
 
 __all__ = [
     "AlignSection",
@@ -23,6 +23,7 @@ __all__ = [
     "ModelSection",
     "Recipe",
     "TaskSection",
+    "TextsSection",
     "recipe_path",
     "shipped_recipes",
 ]

@@ -21,7 +21,7 @@ from genrec.recipe.sections import (
     EvaluateSection,
     ItemTokenizerSection,
 )
-from genrec.recipe.training_sections import AlignSection, ModelSection, TaskSection
+from genrec.recipe.training_sections import AlignSection, ModelSection, TaskSection, TextsSection
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ class Recipe:
     item_tokenizer: ItemTokenizerSection = field(default_factory=ItemTokenizerSection)
     model: ModelSection = field(default_factory=ModelSection)
     tasks: dict[str, TaskSection | None] = field(default_factory=lambda: {"seqrec": None})
+    texts: TextsSection = field(default_factory=TextsSection)
     align: AlignSection = field(default_factory=AlignSection)
     decode: DecodeSection = field(default_factory=DecodeSection)
     evaluate: EvaluateSection = field(default_factory=EvaluateSection)
@@ -66,6 +67,8 @@ class Recipe:
                 f"start_from={self.start_from} lies in output_dir={self.output_dir}, which would be "
                 "written over; give another output_dir"
             )
+        if self.texts.source != "attributes" and self.texts.model is None:
+            problems.append(f"texts.source is {self.texts.source!r}, so texts.model must be given")
         if self.model.base is not None and self.model.text_epochs:
             problems.append("model.text_epochs trains a base from scratch; model.base names a pretrained one")
         if self.model.quantization != "none" and not self.align.lora_r:

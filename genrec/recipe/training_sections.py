@@ -78,6 +78,33 @@ class TaskSection:
 
 
 @dataclass(frozen=True)
+class TextsSection:
+    """Where `itemsearch`, `preferenceobtain` and `query2index` get queries and preferences from.
+
+    Attributes:
+        source: `attributes` = categories, brand, price band and distinctive words of the items; `endpoint` =
+            a model behind an OpenAI-compatible address; `local` = a model of transformers. The last two need
+            `genrec write-texts` before training.
+        model: Name of the model at the endpoint, or name or folder of the local one.
+        base_url: The endpoint's address.
+        api_key_variable: Environment variable that holds the endpoint's key; null = no key is sent.
+        max_new_tokens: Most tokens of an answer.
+        num_queries: Queries of an item.
+        parallel: Questions under way at once, at an endpoint.
+        price_per_million: Price of a million tokens asked, and of a million answered, for the estimate.
+    """
+
+    source: Literal["attributes", "endpoint", "local"] = "attributes"
+    model: str | None = None
+    base_url: str = "http://localhost:8000/v1"
+    api_key_variable: str | None = None
+    max_new_tokens: int = 150
+    num_queries: int = 3
+    parallel: int = 4
+    price_per_million: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
 class AlignSection:
     """Training.
 
