@@ -87,6 +87,7 @@ def training_arguments(recipe: Recipe, folder: Path) -> AlignmentConfig:
         report_to=section.report_to,
         save_strategy="no",  # the validation callback asks for checkpoints
         save_total_limit=section.keep_checkpoints,
+        logging_steps=section.logging_steps,
         disable_tqdm=not sys.stderr.isatty(),
         seed=recipe.seed,
         data_seed=recipe.seed,

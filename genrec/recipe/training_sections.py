@@ -136,6 +136,7 @@ class AlignSection:
         patience: Validations without a better NDCG@10 before training stops; 0 = never.
         validation_users: Users of the validation sample; 0 = all.
         keep_checkpoints: Checkpoints kept.
+        logging_steps: Optimiser steps between two points of the loss curve.
         threads: Torch threads a process; 0 = torch's choice.
     """
 
@@ -166,4 +167,5 @@ class AlignSection:
     patience: int = 5
     validation_users: int = 0
     keep_checkpoints: int = 2
+    logging_steps: int = 20
     threads: int = 0

@@ -168,7 +168,12 @@ class AlignmentTrainer(SFTTrainer):
             logger.info("resuming from %s", resume_from_checkpoint)
             if self.averaging is not None:
                 self.averaging.load(Path(resume_from_checkpoint))
-        logger.info("training on %s, world size %d", config.device, config.world_size)
+        logger.info(
+            "training on %s, world size %d, %s",
+            config.device,
+            config.world_size,
+            self.accelerator.distributed_type.value,
+        )
         model, share = cast(PreTrainedModel, self.model), config.residual_dropout
         handles = add_residual_dropout(model, share) if share else []
         try:
