@@ -9,7 +9,7 @@ import argparse
 import logging
 import sys
 
-from genrec import GenRecError
+from genrec.errors import GenRecError, TrainingInterrupted
 from genrec.pipeline import align
 from genrec.recipe import Recipe
 from genrec.training import process_state
@@ -31,7 +31,10 @@ def main() -> int:
     try:
         result = align(Recipe.load(arguments.recipe, [*arguments.overrides, *start_from]))
     except GenRecError as error:
-        sys.stderr.write(f"error: {error}\n")
+        if state.is_main_process or not isinstance(
+            error, TrainingInterrupted
+        ):  # all stop together: one says so
+            sys.stderr.write(f"error: {error}\n")
         return 1
     if state.is_main_process:
         sys.stdout.write(f"[{result.stage}] {result.message}\nworld size: {state.num_processes}\n")

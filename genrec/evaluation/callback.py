@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,8 @@ class RetrievalCallback(TrainerCallback, ExportableState):
         patience: Evaluations without a better value before training stops; 0 = never stop.
         metric: The metric that decides.
         averaging: The run's weight averaging, None where there is none.
+        whole_model: Makes the model in training whole where parameters are shared out over processes (the
+            trainer's `whole_model`); all processes enter it, the first one gets a model.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class RetrievalCallback(TrainerCallback, ExportableState):
         patience: int = 0,
         metric: str = "ndcg@10",
         averaging: WeightAveraging | None = None,
+        whole_model: Callable[[Any], AbstractContextManager[Any]] = nullcontext,
     ) -> None:
         self.evaluator = evaluator
         self.make_ranker = make_ranker
@@ -62,6 +65,7 @@ class RetrievalCallback(TrainerCallback, ExportableState):
         self.patience = patience
         self.metric = metric
         self.averaging = averaging
+        self.whole_model = whole_model
         self.best_value = -1.0
         self.best_step = 0
         self.worse = 0
@@ -106,12 +110,9 @@ class RetrievalCallback(TrainerCallback, ExportableState):
 
     def _evaluate(self, state: TrainerState, control: TrainerControl, model: Any) -> None:
         measured: list[dict[str, float] | None] = [None]
-        if state.is_world_process_zero:
-            with self.averaging.applied() if self.averaging is not None else nullcontext():
-                result = self.evaluator.evaluate(self.make_ranker(model))
-                measured = [dict(result.metrics)]
-                if result.metrics[self.metric] > self.best_value:
-                    self._keep(model, state.global_step, result.metrics[self.metric])
+        with self.whole_model(model) as whole:
+            if state.is_world_process_zero:
+                measured = [self._measure(whole, state.global_step)]
         if PartialState().num_processes > 1:
             broadcast_object_list(measured)
         metrics = measured[0] or {}
@@ -135,6 +136,13 @@ class RetrievalCallback(TrainerCallback, ExportableState):
         if self.stopped:
             logger.info("no better %s for %d evaluations: training stops", self.metric, self.worse)
             control.should_training_stop = True
+
+    def _measure(self, model: Any, step: int) -> dict[str, float]:
+        with self.averaging.applied() if self.averaging is not None else nullcontext():
+            metrics = dict(self.evaluator.evaluate(self.make_ranker(model)).metrics)
+            if metrics[self.metric] > self.best_value:
+                self._keep(model, step, metrics[self.metric])
+        return metrics
 
     def _keep(self, model: Any, step: int, value: float) -> None:
         facts = {"step": step, self.metric: float(value)}

@@ -29,7 +29,7 @@ from genrec.pipeline.trainer import build_trainer
 from genrec.recipe import Recipe
 from genrec.recommender import GenerativeRanker, GenerativeRecommender
 from genrec.recommender.bundle import BundleSettings
-from genrec.training import AlignmentTrainer, load_weights, process_state
+from genrec.training import AlignmentTrainer, process_state
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ def align(recipe: Recipe, inputs: Inputs | None = None) -> StageResult:
     state.wait_for_everyone()
     train = train_item_level if recipe.model.architecture == "item_level" else _train
     recommender = train(recipe, inputs, folder)
-    if state.is_main_process:
+    if recommender is not None and state.is_main_process:
         recommender.save_pretrained(bundle)
         atomic_write_text(folder / "finished.json", json.dumps({"inputs": wanted}))
     state.wait_for_everyone()
@@ -90,7 +90,7 @@ def align(recipe: Recipe, inputs: Inputs | None = None) -> StageResult:
     )
 
 
-def _train(recipe: Recipe, inputs: Inputs, folder: Path) -> GenerativeRecommender:
+def _train(recipe: Recipe, inputs: Inputs, folder: Path) -> GenerativeRecommender | None:
     catalog = load_catalog(recipe)
     trainer = build_trainer(recipe, inputs, catalog, folder)
     callback = _validation(recipe, inputs, catalog, trainer, folder)
@@ -99,8 +99,8 @@ def _train(recipe: Recipe, inputs: Inputs, folder: Path) -> GenerativeRecommende
         logger.info("%s: %d rows an epoch", task.name, count)
     trainer.train()
     process_state().wait_for_everyone()
-    best = load_weights(trainer.model, callback.best_weights())
-    return _recommender(recipe, inputs, trainer, best, callback)
+    best = trainer.load_weights(callback.best_weights())
+    return None if best is None else _recommender(recipe, inputs, trainer, best, callback)
 
 
 def _validation(
@@ -130,6 +130,7 @@ def _validation(
         every_steps=section.evaluate_every,
         patience=section.patience,
         averaging=trainer.averaging,
+        whole_model=trainer.whole_model,
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,7 +31,7 @@ from genrec.decoding import Normalization, OutputHead, check_head
 from genrec.errors import TrainingError
 from genrec.tasks import PromptBuilder, TaskMixture, TokenRows
 from genrec.training.adapter_base import trainable_again
-from genrec.training.adapters import add_lora, row_parameters, save_weights
+from genrec.training.adapters import add_lora, load_weights, row_parameters, save_weights
 from genrec.training.averaging import WeightAveraging
 from genrec.training.batch_collator import batch_collator
 from genrec.training.checkpoints import (
@@ -50,6 +51,14 @@ from genrec.training.processes import any_process
 from genrec.training.residual_dropout import add_residual_dropout
 from genrec.training.row_schedule import RowsFirst
 from genrec.training.seq2seq_loss import seq2seq_loss
+from genrec.training.sharding import (
+    KeptLogits,
+    WholeModel,
+    allow_fsdp_on_cpu,
+    forget_zero3_loading,
+    is_sharded,
+    predicting_positions,
+)
 from genrec.vocabulary import SemanticIdVocabulary
 
 logger = logging.getLogger(__name__)
@@ -104,6 +113,7 @@ class AlignmentTrainer(SFTTrainer):
             model = add_lora(
                 model, vocabulary, args.lora_r, args.lora_alpha, args.lora_dropout, seed=args.seed
             )
+        allow_fsdp_on_cpu()
         with trained_weights_kept(model):
             super().__init__(
                 model=model,
@@ -118,6 +128,14 @@ class AlignmentTrainer(SFTTrainer):
         self.semantic_id_loss = SemanticIdLoss(
             train_dataset.catalog.trie, vocabulary, cast(Normalization, args.normalize), self.args.device
         )
+        self.sharded = WholeModel(model, self.accelerator) if is_sharded(self.accelerator) else None
+        if self.sharded is not None and args.ema_decay:
+            raise TrainingError(
+                "weights shared out over processes cannot be averaged",
+                received=f"ema_decay={args.ema_decay} under {self.accelerator.distributed_type.value}",
+                remedy="set ema_decay to 0 (align.ema_decay in a recipe), or launch with "
+                "recipes/accelerate/ddp.yaml or zero2.yaml",
+            )
         self.averaging = WeightAveraging(model, args.ema_decay) if args.ema_decay else None
         sharded = self.is_deepspeed_enabled or self.is_fsdp_enabled
         if args.rows_first_steps and sharded:
@@ -140,9 +158,7 @@ class AlignmentTrainer(SFTTrainer):
         self.add_callback(LossCurve(self.output_dir))
         self.finite_loss, self.polite_stop = FiniteLoss(), PoliteStop()
         self.add_callback(self.finite_loss)
-        self.add_callback(
-            self.polite_stop
-        )  # after all that have something to do when a checkpoint is written
+        self.add_callback(self.polite_stop)  # last: it leaves once the others have seen the checkpoint
 
     def train(self, resume_from_checkpoint: Any = None, *args: Any, **kwargs: Any) -> TrainOutput:
         """Trains, from the newest complete checkpoint of the output folder where there is one.
@@ -183,6 +199,32 @@ class AlignmentTrainer(SFTTrainer):
         finally:
             for handle in handles:
                 handle.remove()
+            if self.sharded is not None:
+                forget_zero3_loading()
+
+    def whole_model(self, model: nn.Module) -> AbstractContextManager[Any]:
+        """The model in training with all its parameters, for evaluation; all processes enter together.
+
+        Where parameters are shared out (ZeRO-3, FSDP2) the first process gets a copy, which needs room for
+        the whole model there, and the others None.
+
+        Args:
+            model: The model in training, as callbacks get it.
+        """
+        if self.sharded is None:
+            return nullcontext(model)
+        return self.sharded.gathered(self.model_wrapped)
+
+    def load_weights(self, folder: Path) -> Any:
+        """The model with weights that were saved during training; all processes call this together.
+
+        Where parameters are shared out the first process gets a copy, the others None.
+
+        Args:
+            folder: What `genrec.training.save_weights` wrote.
+        """
+        with self.whole_model(cast(nn.Module, self.model)) as whole:
+            return None if whole is None else load_weights(whole, folder)
 
     def compute_loss(
         self,
@@ -205,6 +247,8 @@ class AlignmentTrainer(SFTTrainer):
         return (loss, {"loss": loss}) if return_outputs else loss
 
     def _packed_loss(self, model: nn.Module, inputs: dict[str, Any]) -> Tensor:
+        if self.sharded is not None:
+            return self._kept_logits_loss(model, inputs)
         out = model(
             input_ids=inputs["input_ids"],
             position_ids=inputs["position_ids"],
@@ -214,6 +258,13 @@ class AlignmentTrainer(SFTTrainer):
         )
         head = OutputHead.of(self.accelerator.unwrap_model(model))
         return self.semantic_id_loss(out.hidden_states[-1], head, inputs["input_ids"], inputs["labels"])
+
+    def _kept_logits_loss(self, model: nn.Module, inputs: dict[str, Any]) -> Tensor:
+        ids, labels = inputs["input_ids"], inputs["labels"]
+        kept = predicting_positions(labels)
+        out = model(input_ids=ids, position_ids=inputs["position_ids"], use_cache=False, logits_to_keep=kept)
+        head = KeptLogits(out.logits, kept)
+        return self.semantic_id_loss(head.states(ids.shape[1]), head, ids, labels)
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """AdamW with its own weight decay for the embedding matrix where one is asked for."""
