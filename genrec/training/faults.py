@@ -105,10 +105,10 @@ def _memory_error(error: Exception, output_dir: Path) -> TrainingError:
     return TrainingError(
         "the memory is not enough for a training step",
         received=_first_line(error),
-        remedy="make the batch of a process smaller (align.batch_size in a recipe, in Python "
-        "per_device_train_batch_size with gradient_accumulation_steps to make up for it), recompute "
-        "activations (activation_checkpointing=True), or shorten histories (align.max_history); if a "
-        "validation ran, lower decode.batch_size" + _go_on(output_dir),
+        remedy="take a step in smaller passes (align.gradient_accumulation in a recipe, in Python a smaller "
+        "per_device_train_batch_size with more gradient_accumulation_steps), recompute activations "
+        "(align.activation_checkpointing), or lower align.batch_size or align.max_history; if a validation "
+        "ran, lower decode.batch_size" + _go_on(output_dir),
     )
 
 

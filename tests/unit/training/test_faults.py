@@ -135,7 +135,7 @@ def test_too_little_memory_names_the_batch(tmp_path: Path, make_trainer: Make) -
     trainer = make_trainer(tmp_path, [Before(6, lambda model: torch.empty(1 << 52))])
     with pytest.raises(TrainingError, match="the memory is not enough") as told:
         trainer.train()
-    for setting in ("align.batch_size", "per_device_train_batch_size", "activation_checkpointing"):
+    for setting in ("align.batch_size", "per_device_train_batch_size", "align.activation_checkpointing"):
         assert setting in str(told.value)
     assert "can't allocate memory" in str(told.value.received)
     assert "goes on from checkpoint-4" in str(told.value)
