@@ -73,8 +73,8 @@ class Direct:
         candidates = rng.permutation(np.append(wrong, drawn.target))
         template = self.form.draw(rng, held_out=builder.held_out)
         slots: dict[str, Segment] = {
-            "history": Codes(self.codes[drawn.history]),
-            "candidates": Codes(self.codes[candidates], whole=True),
-            "item": Codes(self.codes[[drawn.target]]),
+            "history": Codes(self.codes, drawn.history),
+            "candidates": Codes(self.codes, candidates, whole=True),
+            "item": Codes(self.codes, [drawn.target]),
         }
-        return builder.sample(*template.fill(slots))
+        return builder.fill(template, slots)

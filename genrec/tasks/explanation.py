@@ -68,8 +68,8 @@ class Explanation:
         """Token ids and labels of row `index`; `rng` decides the item, the form and the template."""
         drawn = self.targets.draw(index, rng)
         slots: dict[str, Segment] = {
-            "history": Codes(self.codes[drawn.history]),
-            "item": Codes(self.codes[[drawn.target]]),
+            "history": Codes(self.codes, drawn.history),
+            "item": Codes(self.codes, [drawn.target]),
             "explanation": Untrusted(self.explanations[drawn.index]),
         }
         form = "plain"
@@ -78,4 +78,4 @@ class Explanation:
             slots["rating"] = Untrusted(self.ratings[drawn.index])
             slots["highest"] = Untrusted(self.ratings.scale[1])
         template = self.forms[form].draw(rng, held_out=builder.held_out)
-        return builder.sample(*template.fill(slots))
+        return builder.fill(template, slots)

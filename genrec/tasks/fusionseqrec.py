@@ -80,6 +80,6 @@ class FusionSeqRec:
             case _:
                 slots = {
                     "titles": self.texts.shown("title", titled),
-                    "item": Codes(self.codes[drawn.target : drawn.target + 1]),
+                    "item": Codes(self.codes, [drawn.target]),
                 }
-        return builder.sample(*template.fill({"history": Codes(self.codes[drawn.history]), **slots}))
+        return builder.fill(template, {"history": Codes(self.codes, drawn.history), **slots})

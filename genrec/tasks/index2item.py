@@ -57,7 +57,7 @@ class Index2Item:
         """Token ids and labels of row `index`; `rng` decides form and template."""
         row, form = self.forms.draw(index, rng)
         template = self.templates[form].draw(rng, held_out=builder.held_out)
-        slots: dict[str, Segment] = {"item": Codes(self.codes[row : row + 1])}
+        slots: dict[str, Segment] = {"item": Codes(self.codes, [row])}
         for field in form.split("_"):
             slots[field] = self.texts.shown(field, [row])
-        return builder.sample(*template.fill(slots))
+        return builder.fill(template, slots)

@@ -14,7 +14,7 @@ from genrec.tasks.segments import Codes, ColumnTexts, Segment, Untrusted
 from genrec.tasks.sequences import Sequences, Targets
 from genrec.tasks.templates import load_templates
 from genrec.tasks.text_columns import TextColumn
-from genrec.tasks.text_sources import PreferenceSource, QuerySource
+from genrec.tasks.text_sources import PreferenceSource, QuerySource, RememberedPreferences
 
 FORMS = ("query", "history_query", "preference_query", "history_preference")
 
@@ -47,7 +47,7 @@ class ItemSearch:
         max_history: int = 20,
     ) -> None:
         self.catalog = catalog
-        self.preferences = preferences
+        self.preferences = RememberedPreferences(preferences, catalog) if preferences is not None else None
         self.templates = load_templates(self.name)
         counts = np.zeros(len(catalog), dtype=np.int64)
         texts: list[str] = []
@@ -81,16 +81,19 @@ class ItemSearch:
         drawn = self.targets.draw(index, rng)
         begin, end = self.begins[drawn.target], self.begins[drawn.target + 1]
         query = int(begin + rng.integers(end - begin))
+        past, form = len(drawn.history) > 0, FORMS[int(rng.integers(len(FORMS)))]
         preference = ""
-        if self.preferences is not None and len(drawn.history):
-            preference = self.preferences.preference([self.catalog.item_ids[i] for i in drawn.history])
-        told = bool(preference.strip())
-        form = drawn_form(FORMS, (True, len(drawn.history) > 0, told, told), rng)
+        if self.preferences is not None and past and "preference" in form:
+            preference = self.preferences.preference(drawn.history, drawn.index)
+        if "preference" in form and not preference:
+            form = drawn_form(FORMS[:2], (True, past), rng)
+        elif not past:
+            form = "query"
         template = self.templates[form].draw(rng, held_out=builder.held_out)
         slots: dict[str, Segment] = {
             "query": ColumnTexts(self.queries, [query]),
-            "history": Codes(self.catalog.codes[drawn.history]),
+            "history": Codes(self.catalog.codes, drawn.history),
             "preference": Untrusted(preference),
-            "item": Codes(self.catalog.codes[drawn.target : drawn.target + 1]),
+            "item": Codes(self.catalog.codes, [drawn.target]),
         }
-        return builder.sample(*template.fill(slots))
+        return builder.fill(template, slots)

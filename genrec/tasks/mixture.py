@@ -6,7 +6,9 @@ makes resuming exact and one process equal to many.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Collection, Mapping, Sequence
+from itertools import accumulate
 from typing import Literal
 
 import numpy as np
@@ -62,7 +64,7 @@ class TaskMixture:
         self.seed = seed
         self.template = template
         self.counts = _counts(self.tasks, weights or {}, caps or {})
-        self._ends = np.cumsum(self.counts)
+        self._ends = list(accumulate(self.counts))
 
     @classmethod
     def seqrec(
@@ -180,7 +182,7 @@ class TaskMixture:
 
     def __len__(self) -> int:
         """Rows an epoch, all tasks together."""
-        return int(self._ends[-1])
+        return self._ends[-1]
 
     @property
     def num_targets(self) -> int:
@@ -198,8 +200,8 @@ class TaskMixture:
             raise DataError(
                 "there is no such row", received=f"row {index} of {len(self)}", remedy="count rows from 0"
             )
-        which = int(np.searchsorted(self._ends, index, side="right"))
-        inside = index - (int(self._ends[which - 1]) if which else 0)
+        which = bisect_right(self._ends, index)
+        inside = index - (self._ends[which - 1] if which else 0)
         task, count = self.tasks[which], self.counts[which]
         size = len(task)
         if count == size:
@@ -210,7 +212,7 @@ class TaskMixture:
     def row(self, index: int, epoch: int, builder: PromptBuilder) -> dict[str, np.ndarray]:
         """Row `index` of an epoch: `input_ids` and `labels`, int64 `[length]`."""
         task, inside = self.locate(index, epoch)
-        rng = np.random.default_rng((self.seed, epoch, index))
+        rng = np.random.default_rng(np.array([self.seed, epoch, index], dtype=np.uint32))
         ids, labels = task.row(inside, rng, builder)
         return {"input_ids": ids, "labels": labels}
 

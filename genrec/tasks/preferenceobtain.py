@@ -15,7 +15,7 @@ from genrec.tasks.prompts import PromptBuilder
 from genrec.tasks.segments import Codes, Untrusted
 from genrec.tasks.sequences import Sequences, Targets
 from genrec.tasks.templates import load_templates
-from genrec.tasks.text_sources import PreferenceSource
+from genrec.tasks.text_sources import PreferenceSource, RememberedPreferences
 
 TRIES = 100  # users passed over in a row before the source is given up
 
@@ -46,7 +46,7 @@ class PreferenceObtain:
         max_history: int = 20,
     ) -> None:
         self.catalog = catalog
-        self.preferences = preferences
+        self.preferences = RememberedPreferences(preferences, catalog)
         self.max_history = max_history
         self.form = load_templates(self.name)["preference"]
         self.newest = Targets(sequences, max_history=max_history - 1, what="two items to be described by")
@@ -83,15 +83,15 @@ class PreferenceObtain:
                 received=f"{min(TRIES, len(self))} users from number {index} on",
                 remedy="leave preferenceobtain out, or take a source that knows more items",
             )
-        history, preference = Codes(self.catalog.codes[said[0]]), Untrusted(said[1])
-        return builder.sample(*template.fill({"history": history, "preference": preference}))
+        history, preference = Codes(self.catalog.codes, said[0]), Untrusted(said[1])
+        return builder.fill(template, {"history": history, "preference": preference})
 
     def _said(self, users: Iterable[int], rng: np.random.Generator) -> tuple[np.ndarray, str] | None:
         """Catalog rows and words of the first of these users of whom the source says something."""
         for user in users:
             drawn = self.newest.draw(user % len(self), rng)
             history = np.append(drawn.history, drawn.target)
-            preference = self.preferences.preference([self.catalog.item_ids[row] for row in history])
-            if preference.strip():
+            preference = self.preferences.preference(history, drawn.index)
+            if preference:
                 return history, preference
         return None

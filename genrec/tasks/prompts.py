@@ -16,8 +16,8 @@ import numpy as np
 from genrec.errors import PromptError
 from genrec.tasks.segment_encoder import SegmentEncoder
 from genrec.tasks.segments import Codes, Segment, Trusted, Turn
-from genrec.tasks.shortening import Piece, shorten
-from genrec.tasks.templates import Template
+from genrec.tasks.shortening import shorten
+from genrec.tasks.templates import Slots, Template
 from genrec.vocabulary import SemanticIdVocabulary
 
 if TYPE_CHECKING:
@@ -71,6 +71,8 @@ class PromptBuilder:
         self.template = template
         self.held_out = held_out
         self.max_length = max_length
+        # by identity; a template is kept with its plan, so that no other one takes its place
+        self._plans: dict[int, tuple[Template, list[np.ndarray | str], list[np.ndarray | str]]] = {}
 
     @classmethod
     def for_tokenizer(
@@ -163,6 +165,33 @@ class PromptBuilder:
         """Training row of one question and its answer; see `conversation`."""
         return self.conversation([Turn("user", prompt)], answer)
 
+    def fill(self, template: Template, slots: Slots) -> tuple[np.ndarray, np.ndarray]:
+        """Training row of a template: what `sample(*template.fill(slots))` gives, in less time.
+
+        Raises:
+            PromptError: A slot that is not filled, or what `conversation` raises.
+        """
+        asked, said = self._plan(template)
+        prompt: list[np.ndarray] = []
+        answer: list[np.ndarray] = []
+        for pieces, arrays in ((asked, prompt), (said, answer)):
+            for piece in pieces:
+                if not isinstance(piece, str):
+                    arrays.append(piece)
+                    continue
+                segment = slots.get(piece)
+                if segment is None or isinstance(segment, (Trusted, list)):
+                    return self.sample(*template.fill(slots))
+                arrays.append(self._encoder.encode(segment))
+        length = sum([len(ids) for ids in prompt])
+        ids = np.concatenate(prompt + answer, dtype=np.int64)
+        too_long = self.max_length is not None and len(ids) > self.max_length
+        if too_long or len(ids) == length + len(self.end_ids):
+            return self.sample(*template.fill(slots))
+        labels = ids.copy()
+        labels[:length] = IGNORED_LABEL
+        return ids, labels
+
     def conversation(self, turns: Sequence[Turn], answer: Sequence[Segment]) -> tuple[np.ndarray, np.ndarray]:
         """Training row of a conversation and the assistant's answer to it.
 
@@ -176,15 +205,16 @@ class PromptBuilder:
         Raises:
             PromptError: An answer without a token, or a row that cannot be made as short as `max_length`.
         """
-        said = np.concatenate([*(piece.ids for piece in self._encoder.pieces(answer)), self.end_ids])
-        if len(said) == len(self.end_ids):
+        said = self._encoder.arrays(answer)
+        length = sum(map(len, said))
+        if not length:
             raise PromptError(
                 "an answer has no token", received=repr(answer), remedy="leave out rows without an answer"
             )
-        prompt = self.prompt(turns, reserve=len(said))
-        ids = np.concatenate([prompt, said], dtype=np.int64)
+        asked = self._asked(turns, length + len(self.end_ids))
+        ids = np.concatenate([*asked, *said, self.end_ids], dtype=np.int64)
         labels = ids.copy()
-        labels[: len(prompt)] = IGNORED_LABEL
+        labels[: len(ids) - length - len(self.end_ids)] = IGNORED_LABEL
         return ids, labels
 
     def prompt(self, turns: Sequence[Turn], *, reserve: int = 0) -> np.ndarray:
@@ -197,16 +227,7 @@ class PromptBuilder:
         Raises:
             PromptError: It cannot be made as short as `max_length`.
         """
-        frame = self._encoder.frame(tuple(turn.role for turn in turns))
-        segments: list[Segment] = []
-        for before, turn in zip(frame, turns, strict=False):  # the rest of the frame follows the last turn
-            segments += [Trusted(before), *turn.segments]
-        pieces = self._encoder.pieces([*segments, Trusted(frame[len(turns)])])
-        if not self._encoder.has_chat_template:
-            pieces.insert(0, Piece(np.array([self.bos_token_id])))
-        if self.max_length is not None:
-            shorten(pieces, self.max_length - reserve)
-        return np.concatenate([piece.ids for piece in pieces], dtype=np.int64)
+        return np.concatenate(self._asked(turns, reserve), dtype=np.int64)
 
     def text(self, segments: Sequence[Segment]) -> tuple[np.ndarray, np.ndarray]:
         """Training row of plain text, learned whole: start token, text, end token; no chat template.
@@ -217,14 +238,44 @@ class PromptBuilder:
         Raises:
             PromptError: The text cannot be made as short as `max_length`.
         """
-        pieces = self._encoder.pieces(segments)
-        if self.max_length is not None:
-            shorten(pieces, self.max_length - 2)
-        end = [self._encoder.eos]
-        ids = np.concatenate([[self.bos_token_id], *(piece.ids for piece in pieces), end], dtype=np.int64)
+        ids = np.concatenate(
+            [[self.bos_token_id], *self._fitting(segments, reserve=2), [self._encoder.eos]], dtype=np.int64
+        )
         labels = ids.copy()
         labels[0] = IGNORED_LABEL
         return ids, labels
+
+    def _asked(self, turns: Sequence[Turn], reserve: int) -> list[np.ndarray]:
+        """The parts of `prompt`."""
+        frame = self._encoder.frame(tuple([turn.role for turn in turns]))
+        segments: list[Segment] = []
+        for before, turn in zip(frame, turns, strict=False):  # the rest of the frame follows the last turn
+            segments += [Trusted(before), *turn.segments]
+        segments.append(Trusted(frame[len(turns)]))
+        if self._encoder.has_chat_template:
+            return self._fitting(segments, reserve)
+        return [np.array([self.bos_token_id]), *self._fitting(segments, reserve + 1)]
+
+    def _plan(self, template: Template) -> tuple[list[np.ndarray | str], list[np.ndarray | str]]:
+        """A template with its texts and the chat template's encoded, and its slots by name."""
+        plan = self._plans.get(id(template))
+        if plan is None:
+            before, between, _ = self._encoder.frame(("user",))
+            marks = [Trusted(before), *template.prompt_pieces, Trusted(between)]
+            asked, said = self._encoder.planned(marks), self._encoder.planned(template.answer_pieces)
+            if not self._encoder.has_chat_template:
+                asked.insert(0, np.array([self.bos_token_id]))
+            plan = self._plans[id(template)] = template, asked, [*said, self.end_ids]
+        return plan[1:]
+
+    def _fitting(self, segments: Sequence[Segment], reserve: int) -> list[np.ndarray]:
+        """Token ids of segments, shortened where `max_length` leaves no room."""
+        arrays = self._encoder.arrays(segments)
+        if self.max_length is None or sum(map(len, arrays)) <= self.max_length - reserve:
+            return arrays
+        pieces = self._encoder.pieces(segments)
+        shorten(pieces, self.max_length - reserve)
+        return [piece.ids for piece in pieces]
 
     @cached_property
     def end_ids(self) -> np.ndarray:

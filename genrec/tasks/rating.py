@@ -59,10 +59,10 @@ class Rating:
         template = self.form.draw(rng, held_out=builder.held_out)
         lowest, highest = self.ratings.scale
         slots: dict[str, Segment] = {
-            "history": Codes(self.codes[drawn.history]),
-            "item": Codes(self.codes[[drawn.target]]),
+            "history": Codes(self.codes, drawn.history),
+            "item": Codes(self.codes, [drawn.target]),
             "lowest": Untrusted(lowest),
             "highest": Untrusted(highest),
             "rating": Untrusted(self.ratings[drawn.index]),
         }
-        return builder.sample(*template.fill(slots))
+        return builder.fill(template, slots)

@@ -74,7 +74,7 @@ class Review:
         """Token ids and labels of row `index`; `rng` decides the review, the form and the template."""
         drawn = self.targets.draw(index, rng)
         slots: dict[str, Segment] = {
-            "item": Codes(self.codes[[drawn.target]]),
+            "item": Codes(self.codes, [drawn.target]),
             "summary": Untrusted(self.summaries[drawn.index]),
         }
         forms = ["item_to_summary"]
@@ -89,4 +89,4 @@ class Review:
             forms += ["review_to_summary"] + ["review_to_rating"] * ("rating" in slots)
         form = forms[int(rng.integers(len(forms)))]
         template = self.forms[form].draw(rng, held_out=builder.held_out)
-        return builder.sample(*template.fill(slots))
+        return builder.fill(template, slots)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,6 +40,8 @@ class SegmentEncoder:
         self.has_chat_template = isinstance(text_tokenizer.chat_template, str)
         self._trusted: dict[str, np.ndarray] = {}
         self._untrusted: dict[str, np.ndarray] = {}
+        # by identity; the matrix is kept with its ids, so that no other one takes its place
+        self._matrices: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self._columns: dict[TextColumn, EncodedColumn] = {}
         self._frames: dict[tuple[Role, ...], tuple[str, ...]] = {}
 
@@ -49,52 +52,94 @@ class SegmentEncoder:
             frame = self._frames[roles] = chat_frame(self.text_tokenizer, (*roles, "assistant"))
         return frame
 
-    def pieces(self, segments: Sequence[Segment]) -> list[Piece]:
-        """Token ids of segments; trusted neighbours are encoded as one text.
+    def arrays(self, segments: Sequence[Segment]) -> list[np.ndarray]:
+        """Token ids of segments, in order; trusted neighbours are encoded as one text.
 
         Raises:
             VocabularyError: A code outside its codebook, or a text tokenizer that cannot be trusted.
         """
-        pieces, trusted = [], ""
+        arrays, trusted = [], ""
         for segment in segments:
             if isinstance(segment, Trusted):
                 trusted += segment.text
                 continue
             if trusted:
-                pieces.append(Piece(self._encoded_trusted(trusted)))
+                arrays.append(self._encoded_trusted(trusted))
                 trusted = ""
-            pieces.append(self._piece(segment))
+            arrays.append(self.encode(segment))
         if trusted:
-            pieces.append(Piece(self._encoded_trusted(trusted)))
-        return pieces
+            arrays.append(self._encoded_trusted(trusted))
+        return arrays
 
-    def _piece(self, segment: Codes | Untrusted | ColumnTexts) -> Piece:
-        match segment:
-            case Codes():
-                ids = self.vocabulary.encode(segment.codes)  # [items, L]
-                return Piece(ids.reshape(-1), () if segment.whole else range(0, ids.size, ids.shape[-1]))
-            case Untrusted():
-                text = segment.text if segment.blanks else segment.text.strip()
-                return Piece(self._encoded_untrusted(text), cut_end=True)
-            case ColumnTexts():
-                return self._column_piece(segment)
+    def planned(self, pieces: Sequence[Trusted | str]) -> list[np.ndarray | str]:
+        """Trusted texts encoded, trusted neighbours as one; names of slots as they are."""
+        planned: list[np.ndarray | str] = []
+        trusted: list[Segment] = []
+        for piece in pieces:
+            if isinstance(piece, str):
+                planned += [*self.arrays(trusted), piece]
+                trusted = []
+            else:
+                trusted.append(piece)
+        return planned + self.arrays(trusted)
 
-    def _column_piece(self, segment: ColumnTexts) -> Piece:
-        column = self._columns.get(segment.column)
-        if column is None:
-            column = self._columns[segment.column] = EncodedColumn(segment.column, self.untrusted_encoder)
+    def pieces(self, segments: Sequence[Segment]) -> list[Piece]:
+        """The same as pieces that can be shortened."""
+        merged: list[Segment] = []
+        for segment in segments:
+            if isinstance(segment, Trusted) and merged and isinstance(merged[-1], Trusted):
+                merged[-1] = Trusted(merged[-1].text + segment.text)
+            else:
+                merged.append(segment)
+        return [
+            Piece(ids, self._starts(segment), _is_one_text(segment))
+            for segment in merged
+            for ids in self.arrays([segment])
+        ]
+
+    def encode(self, segment: Codes | Untrusted | ColumnTexts) -> np.ndarray:
+        """Token ids of one segment that is not trusted text.
+
+        Raises:
+            VocabularyError: A code outside its codebook, or a text tokenizer that cannot be trusted.
+        """
+        if isinstance(segment, Codes):
+            if segment.rows is None:
+                return self.vocabulary.encode(segment.codes).reshape(-1)
+            return self._matrix(segment.codes)[segment.rows].reshape(-1)
+        if isinstance(segment, Untrusted):
+            return self._encoded_untrusted(segment.text if segment.blanks else segment.text.strip())
+        column = self._column(segment.column)
         if len(segment.rows) == 1:
-            return Piece(column[segment.rows[0]], cut_end=True)
-        separator = self._encoded_trusted(segment.separator)
-        parts, starts, length = [], [], 0
-        for number, row in enumerate(segment.rows):
-            if number:
-                parts.append(separator)
-                length += len(separator)
-            starts.append(length)
-            parts.append(column[row])
-            length += len(parts[-1])
-        return Piece(np.concatenate(parts) if parts else np.empty(0, dtype=np.int64), starts)
+            return column[segment.rows[0]]
+        separator, parts = self._encoded_trusted(segment.separator), []
+        for row in segment.rows:
+            parts += [separator, column[row]]
+        return np.concatenate(parts[1:]) if parts else np.empty(0, dtype=np.int64)
+
+    def _starts(self, segment: Segment) -> Sequence[int]:
+        """Where each item of a history starts."""
+        match segment:
+            case Codes() if not segment.whole:
+                count = len(segment.codes if segment.rows is None else segment.rows)
+                return range(0, count * self.vocabulary.spec.length, self.vocabulary.spec.length)
+            case ColumnTexts() if len(segment.rows) > 1:
+                column, separator = self._column(segment.column), self._encoded_trusted(segment.separator)
+                lengths = [len(column[row]) + len(separator) for row in segment.rows]
+                return [0, *accumulate(lengths[:-1])]
+        return ()
+
+    def _matrix(self, codes: np.ndarray) -> np.ndarray:
+        known = self._matrices.get(id(codes))
+        if known is None:
+            known = self._matrices[id(codes)] = codes, self.vocabulary.encode(codes)
+        return known[1]
+
+    def _column(self, column: TextColumn) -> EncodedColumn:
+        encoded = self._columns.get(column)
+        if encoded is None:
+            encoded = self._columns[column] = EncodedColumn(column, self.untrusted_encoder)
+        return encoded
 
     def _encoded_trusted(self, text: str) -> np.ndarray:
         ids = self._trusted.get(text)
@@ -140,3 +185,7 @@ class SegmentEncoder:
         ids = self._encoded_trusted(after)
         special = np.flatnonzero(np.isin(ids, list(self._special)))
         return ids[: special[0] + 1] if len(special) else np.array([self.eos])
+
+
+def _is_one_text(segment: Segment) -> bool:
+    return isinstance(segment, Untrusted) or (isinstance(segment, ColumnTexts) and len(segment.rows) == 1)

@@ -67,11 +67,14 @@ class Codes:
     Several are a history: in a prompt that is too long the oldest go.
 
     Attributes:
-        codes: int `[items, L]`, oldest first.
+        codes: int `[items, L]`, oldest first; with `rows`, those of a whole catalog.
+        rows: Which rows of `codes` are meant, oldest first; None = all. A matrix given with rows is turned
+            into token ids once and must not change.
         whole: Whether all of them stay, as the candidates of a choice must.
     """
 
     codes: np.ndarray
+    rows: Sequence[int] | np.ndarray | None = None
     whole: bool = False
 
 

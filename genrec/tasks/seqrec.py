@@ -123,8 +123,8 @@ class PromptedSeqRec:
         """Token ids and labels of row `index`; `rng` decides prefix and template."""
         drawn = self.targets.draw(index, rng)
         template = self.form.draw(rng, held_out=builder.held_out)
-        history, item = Codes(self.codes[drawn.history]), Codes(self.codes[drawn.target : drawn.target + 1])
-        return builder.sample(*template.fill({"history": history, "item": item}))
+        history, item = Codes(self.codes, drawn.history), Codes(self.codes, [drawn.target])
+        return builder.fill(template, {"history": history, "item": item})
 
 
 def seqrec_task(

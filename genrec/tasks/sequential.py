@@ -54,7 +54,7 @@ class Sequential:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Token ids and labels of row `index`; `rng` decides prefix, question and template."""
         drawn = self.targets.draw(index, rng)
-        slots: dict[str, Segment] = {"history": Codes(self.codes[drawn.history])}
+        slots: dict[str, Segment] = {"history": Codes(self.codes, drawn.history)}
         item = drawn.target
         whether = rng.random() < ASKED_WHETHER
         if whether:
@@ -62,6 +62,6 @@ class Sequential:
             yes = not len(others) or rng.random() < 0.5
             item = item if yes else int(others[0])
             slots["truth"] = Trusted("yes" if yes else "no")
-        slots["item"] = Codes(self.codes[[item]])
+        slots["item"] = Codes(self.codes, [item])
         template = self.forms["whether" if whether else "next_item"].draw(rng, held_out=builder.held_out)
-        return builder.sample(*template.fill(slots))
+        return builder.fill(template, slots)

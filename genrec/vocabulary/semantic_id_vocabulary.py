@@ -91,6 +91,9 @@ class SemanticIdVocabulary:
                 f"from {self.reserved_ids[0]} to {self.reserved_ids[-1]}",
                 remedy="use the text tokenizer that was saved with this vocabulary",
             )
+        self._all_ids = np.concatenate(self.token_ids)  # [codes of all positions]
+        self._sizes = np.array(spec.codebook_sizes, dtype=np.uint64)
+        self._starts = np.cumsum([0, *spec.codebook_sizes[:-1]])  # [positions], into the line above
         self.position_of = np.full(int(self.reserved_ids[-1]) + 1, -1, dtype=np.int16)
         self.code_of = np.full(len(self.position_of), -1, dtype=np.int32)
         for position, ids in enumerate(self.token_ids):
@@ -148,18 +151,14 @@ class SemanticIdVocabulary:
             VocabularyError: A code outside its codebook.
         """
         codes = np.asarray(codes)
-        if (
-            codes.shape[-1:] != (self.spec.length,)
-            or ((codes < 0) | (codes >= self.spec.codebook_sizes)).any()
-        ):
+        # negative codes are huge as unsigned ones
+        if codes.shape[-1:] != (self.spec.length,) or (codes.astype(np.uint64) >= self._sizes).any():
             raise VocabularyError(
                 "these codes are no Semantic IDs of this vocabulary",
                 received=f"shape {codes.shape}, codes {codes.min(initial=0)} to {codes.max(initial=0)}",
                 remedy=f"pass rows of {self.spec.length} codes below {self.spec.codebook_sizes}",
             )
-        ids = np.empty(codes.shape, dtype=np.int64)
-        for position, table in enumerate(self.token_ids):
-            ids[..., position] = table[codes[..., position]]
+        ids: np.ndarray = self._all_ids[codes + self._starts]
         return ids
 
     def decode(self, token_ids: np.ndarray) -> np.ndarray:

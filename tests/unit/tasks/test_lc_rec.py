@@ -26,6 +26,7 @@ from genrec.tasks import (
     Targets,
     TaskMixture,
 )
+from genrec.tasks.text_sources import RememberedPreferences
 
 
 class Words:
@@ -228,9 +229,27 @@ def test_a_user_of_whom_nothing_is_said_gives_way_to_the_next(world: Any) -> Non
     assert not set(silent) & set(answer.removeprefix("likes ").removesuffix("." + end).split(" "))
     with pytest.raises(DataError, match="says nothing of these users"):
         PreferenceObtain(world.catalog, sequences, Words(silent=world.items.item_ids))
-    task.preferences = Words(silent=world.items.item_ids)
+    task.preferences = RememberedPreferences(Words(silent=world.items.item_ids), world.catalog)
     with pytest.raises(DataError, match="says nothing of any of many users"):
         ask(world, task, 0, 0)
+
+
+def test_a_preference_is_asked_for_once_a_history(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    class Counting(Words):
+        def preference(self, history: Sequence[str]) -> str:
+            asked.append(tuple(history))
+            return super().preference(history)
+
+    task = PreferenceObtain(world.catalog, sequences_of(world), Counting(), max_history=3)
+    answers = [ask(world, task, index, seed) for index in range(len(task)) for seed in range(20)]
+    places = len(sequences_of(world).rows) - len(world.log.user_ids)
+    assert len(asked) <= places < len(answers)
+    monkeypatch.setattr("genrec.tasks.text_sources.REMEMBERED", 1)
+    task.preferences = RememberedPreferences(Counting(), world.catalog)
+    assert [ask(world, task, index, seed) for index in range(len(task)) for seed in range(20)] == answers
+    assert len(task.preferences._known) == 1
 
 
 def without(world: Any, *columns: str) -> Any:

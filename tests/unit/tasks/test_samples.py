@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from genrec.tasks import (
     Codes,
     ColumnTexts,
     PromptBuilder,
+    Template,
     TextColumn,
     Trusted,
     Turn,
@@ -68,6 +70,40 @@ def test_the_prompt_of_serving_is_the_one_of_training(world: Any) -> None:
     batch, mask = builder.batch([codes[:5], codes[:1]])
     assert batch[0][mask[0] == 1].tolist() == builder.history(codes[:5]).tolist()
     assert batch[1][mask[1] == 1].tolist() == builder.history(codes[:1]).tolist()
+
+
+@given(st.data())
+def test_filling_a_template_at_once_gives_what_its_segments_give(world: Any, data: st.DataObject) -> None:
+    codes, column = world.catalog.codes, TextColumn("title", ["one <a_1>", "two", "three"])
+    segments = st.sampled_from(
+        [
+            Codes(codes[:3]),
+            Codes(codes, [4]),
+            Codes(codes, [1, 5, 2]),
+            Codes(codes, np.array([], dtype=int)),
+            Untrusted("<|im_end|> a word"),
+            ColumnTexts(column, [2]),
+            ColumnTexts(column, [0, 1, 2], ", "),
+            Trusted("yes"),
+            [Codes(codes[:1]), Trusted("\n"), Codes(codes[1:2])],
+        ]
+    )
+    text = st.sampled_from(["{a}", "{a} and {b}", "Q {a}", "Q\n{b}\n{a}{a} R", "no slot"])
+    template = Template(data.draw(text), data.draw(text))
+    slots = {"a": data.draw(segments), "b": data.draw(segments)}
+    builder = world.builder(max_length=data.draw(st.sampled_from([None, 60, 90])))
+
+    def result(build: Callable[[], Any]) -> Any:
+        try:
+            return [array.tolist() for array in build()]
+        except PromptError as error:
+            return str(error)
+
+    at_once = result(lambda: builder.fill(template, slots))
+    assert at_once == result(lambda: builder.sample(*template.fill(slots)))
+    assert at_once == result(lambda: builder.fill(template, slots))  # the plan is kept
+    if template.slots:
+        assert "not filled" in result(lambda: builder.fill(template, {}))
 
 
 def test_a_conversation_shows_every_turn(world: Any) -> None:
