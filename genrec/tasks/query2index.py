@@ -86,9 +86,9 @@ class Query2Index:
         template = self.form.draw(rng, held_out=builder.held_out)
         slots: dict[str, Segment] = {
             "query": ColumnTexts(self.texts, [query]),
-            "item": Codes(self.codes[[self.rows[index]]]),
+            "item": Codes(self.codes, [self.rows[index]]),
         }
-        return builder.sample(*template.fill(slots))
+        return builder.fill(template, slots)
 
 
 def judged_pairs(task: SearchTask, split: str = "train") -> list[tuple[str, str]]:
