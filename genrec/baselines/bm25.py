@@ -76,7 +76,7 @@ class BM25:
         """
         return ranked_lists(self.catalog, histories, k, self._score)
 
-    def search(self, queries: Sequence[str], k: int) -> tuple[np.ndarray, np.ndarray]:
+    def rank_queries(self, queries: Sequence[str], k: int) -> tuple[np.ndarray, np.ndarray]:
         """Ranks the catalog for search queries; results as in `rank`, items without a shared word score 0."""
         items, scores = empty_lists(len(queries), k)
         width = min(k, len(self.catalog))

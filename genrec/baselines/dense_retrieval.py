@@ -23,7 +23,7 @@ class DenseRetrieval:
     Args:
         vectors: Content vectors of at least the catalog, by the encoder that `encode` stands for.
         encode: Texts to vectors float `[n, d]`, such as `TextItemEncoder.encode_texts`.
-        items: Texts of the history's items; None = only `search` can be used.
+        items: Texts of the history's items; None = only `rank_queries` can be used.
         item_ids: The catalog; None = all items with a vector.
         query_fields: Item columns that a history's items ask with.
         query_items: Newest items of a history whose texts make the query, newest first.
@@ -95,7 +95,7 @@ class DenseRetrieval:
             scores[i, : len(order)] = values[order]
         return items, scores
 
-    def search(self, queries: Sequence[str], k: int) -> tuple[np.ndarray, np.ndarray]:
+    def rank_queries(self, queries: Sequence[str], k: int) -> tuple[np.ndarray, np.ndarray]:
         """Ranks the catalog for search queries; items, object `[n, k]`, and cosines, float32 `[n, k]`."""
         items, scores = empty_lists(len(queries), k)
         if queries:

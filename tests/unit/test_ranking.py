@@ -13,11 +13,11 @@ from genrec.ranking import QueryRanker, Ranker
 def test_every_baseline_has_the_protocols_parameters() -> None:
     histories = list(inspect.signature(Ranker.rank).parameters)
     queries = list(inspect.signature(QueryRanker.rank_queries).parameters)
-    rankers = [value for name, value in vars(baselines).items() if inspect.isclass(value)]
+    classes = [value for value in vars(baselines).values() if inspect.isclass(value)]
+    rankers = [value for value in classes if {"rank", "rank_queries"} & vars(value).keys()]
     assert {ranker.__name__ for ranker in rankers} >= {"Popularity", "ItemKNN", "ContentKNN", "RandomRanker"}
     for ranker in rankers:
         methods = vars(ranker)
-        assert "rank" in methods or "rank_queries" in methods, ranker
         if "rank" in methods:
             assert list(inspect.signature(methods["rank"]).parameters) == histories, ranker
         if "rank_queries" in methods:

@@ -56,7 +56,7 @@ def by_hand(query: str, item: str, k1: float, b: float) -> float:
 
 
 def test_a_search_scores_as_bm25_is_written(items: ItemTable) -> None:
-    found, scores = BM25(items, k1=1.2, b=0.5).search(["steel metric", "nothing here"], 5)
+    found, scores = BM25(items, k1=1.2, b=0.5).rank_queries(["steel metric", "nothing here"], 5)
     for item, score in zip(found[0], scores[0], strict=True):
         assert score == pytest.approx(by_hand("steel metric", item, 1.2, 0.5), rel=1e-5)
     assert found[0, 0] == "a"
@@ -96,7 +96,7 @@ def test_dense_queries_are_texts_of_the_newest_items(items: ItemTable, vectors: 
 
 def test_dense_search(vectors: EmbeddingTable) -> None:
     ranker = DenseRetrieval(vectors, encode)
-    found, scores = ranker.search(["glass beaker", "rubber"], 7)
+    found, scores = ranker.rank_queries(["glass beaker", "rubber"], 7)
     assert found[:, 0].tolist() == ["c", "e"]
     assert scores[0, 0] == pytest.approx(1.0)
     assert found[:, 5:].tolist() == [["", ""]] * 2
