@@ -16,6 +16,7 @@ from genrec.errors import DataError
 from genrec.evaluation.leak_probes import LeakReport
 from genrec.evaluation.result import EvaluationResult, SliceResult
 from genrec.evaluation.row_order_probe import CUT_OFF, ROWS, ProbeResult
+from genrec.evaluation.slices import PARTS
 
 ORACLE = "oracle"
 
@@ -130,11 +131,13 @@ class EvaluationReport:
         lines = [_line(["ranker", *names]), _line(["---", *["---:"] * len(names)])]
         for result in self.results:
             lines.append(_line([result.name, *(_cell(result.slices[name], metric) for name in slices)]))
-        third = (
-            "Head, torso and tail hold about a third of the training interactions each. Cold: by training "
-            f"interactions of the target. {self.results[0].masking[0].upper()}{self.results[0].masking[1:]}."
-        )
-        return [f"## {metric} by slice", "", *lines, "", third, ""]
+        notes = f"{self.results[0].masking[0].upper()}{self.results[0].masking[1:]}."
+        if PARTS[0] in slices:
+            notes += (
+                " Head, torso and tail hold about a third of the training interactions each. Cold: by "
+                "training interactions of the target."
+            )
+        return [f"## {metric} by slice", "", *lines, "", notes, ""]
 
     def write(self, folder: str | Path) -> None:
         """Writes `report.md` and `report.json` into a folder, which is made where it is missing."""
