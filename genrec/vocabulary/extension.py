@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 QUANTIZATIONS = ("4bit", "8bit")
+QUANTIZED_BLOCK = 64
 INITIALIZATIONS = ("mean", "codebook")
 _CODE_TOKEN = re.compile(r"<[a-z]+_[0-9]+>")
 
@@ -276,7 +277,17 @@ def _ensure_padding(text_tokenizer: PreTrainedTokenizerBase) -> None:
 
 def _prepared(model: PreTrainedModel) -> PreTrainedModel:
     """Freezes a quantised model and holds what is not quantised in float32."""
+    from bitsandbytes.nn import Linear4bit
     from peft import prepare_model_for_kbit_training
 
+    layers = [module for module in model.modules() if isinstance(module, Linear4bit)]
+    widths = {layer.in_features for layer in layers if layer.weight.device.type == "cpu"}
+    if any(width % QUANTIZED_BLOCK for width in widths):  # its matrix product on a CPU fails there
+        raise VocabularyError(
+            f"on a CPU 4-bit layers need widths that are multiples of {QUANTIZED_BLOCK}",
+            received=f"layers of widths {', '.join(map(str, sorted(widths)))}",
+            remedy="use a model of other widths (in recipes: model.hidden_size, model.intermediate_size), "
+            "8-bit weights, or a GPU",
+        )
     prepared: PreTrainedModel = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
     return prepared

@@ -164,6 +164,18 @@ def test_a_quantised_model_is_ready_for_adapters(
     assert torch.isfinite(model(torch.from_numpy(vocabulary.new_ids[None, :4])).logits).all()
 
 
+@pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
+def test_a_width_that_4bit_layers_cannot_have_on_a_cpu_is_told(
+    tmp_path: Path, make_base: Callable[..., Any]
+) -> None:
+    base, text_tokenizer = make_base("qwen3", width=32)
+    base.save_pretrained(tmp_path)
+    text_tokenizer.save_pretrained(tmp_path)
+    if torch.accelerator.is_available():
+        pytest.skip("the layers would be on the accelerator, which takes any width")
+    refused("multiples of 64", tmp_path, SPEC, quantization="4bit")
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
