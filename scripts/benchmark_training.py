@@ -1,0 +1,83 @@
+"""Measures what training costs, against plain trl and peft, and prints a table.
+
+    python scripts/benchmark_training.py --quick --json quick.json
+    python scripts/benchmark_training.py --only convergence --recipe amazon-scientific --seeds 0 1 2
+
+Ratios are taken within one run. The goals hold for the full sizes; `--quick` (about 3 minutes) shows that
+everything runs, on the synthetic shop and on small shapes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import tempfile
+from pathlib import Path
+
+import benchmark_training_adapters as adapters
+import benchmark_training_convergence as convergence
+import benchmark_training_data as data
+import benchmark_training_loss as loss
+from benchmark_training_results import Result, facts_of_machine, table, write_json
+from benchmark_training_shapes import Shape
+
+PARTS = ("convergence", "adapters", "data", "loss")
+QUICK = ("data.num_items=200", "data.num_users=400", "align.patience=1", "align.validation_users=200")
+
+
+def main() -> int:
+    """Measures the parts asked for and prints their table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="overrides of the recipe")
+    parser.add_argument("--quick", action="store_true", help="small sizes, on the synthetic shop")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="parts to measure")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where the results go as JSON")
+    parser.add_argument("--recipe", default="quickstart", help="whose data and model convergence takes")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of convergence")
+    parser.add_argument("--every", type=int, default=50, help="steps between validations of convergence")
+    parser.add_argument("--budget", type=float, default=6, help="tokens of the baseline / of packed rows")
+    parser.add_argument(
+        "--full-softmax", action="store_true", help="packed rows with plain cross-entropy, too"
+    )
+    parser.add_argument("--layers", type=int, default=28, help="of the model of adapters")
+    parser.add_argument("--times", type=int, default=5, help="pairs of steps of adapters")
+    parser.add_argument("--tokens", type=int, help="tokens a step of adapters and loss")
+    parser.add_argument("--users", type=int, help="users whose rows are held against memory")
+    given = parser.parse_args()
+    logging.basicConfig(level=logging.ERROR, format="%(message)s")
+    logging.getLogger("benchmark").setLevel(logging.INFO)
+    results: list[Result] = []
+    with tempfile.TemporaryDirectory() as folder:
+        overrides = [f"output_dir={folder}", *(QUICK if given.quick else ()), *given.overrides]
+        if "convergence" in given.only:
+            results += convergence.measure(
+                given.recipe,
+                overrides,
+                given.seeds,
+                every_steps=given.every,
+                budget=1.5 if given.quick else given.budget,
+                full_softmax=given.full_softmax,
+            )
+        if "adapters" in given.only:
+            tokens = given.tokens or 4096
+            shape = Shape(2, 256, 16_000) if given.quick else Shape(given.layers)
+            results += adapters.measure(shape, tokens, given.times)
+        if "data" in given.only:
+            users = given.users or (50_000 if given.quick else 1_000_000)
+            shop = [f"output_dir={folder}", *(overrides[1:] if given.quick else ())]
+            results += data.measure(shop, users, *((300, 200, 400) if given.quick else (3000, 1000, 3000)))
+        if "loss" in given.only:
+            tokens = given.tokens or (256 if given.quick else 4096)
+            results += loss.measure(tokens, 128 if given.quick else 256)
+    if given.json:
+        facts = {"arguments": sys.argv[1:], **facts_of_machine()}
+        write_json(given.json, results, facts)
+    sys.stdout.write(table(results))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

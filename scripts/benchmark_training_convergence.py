@@ -1,0 +1,78 @@
+"""Tokens and time to 95 % of the best validation NDCG@10: packed rows against a row per prefix through trl.
+
+`packed, full softmax` differs from the baseline by the packing alone. Does not know how a run trains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from benchmark_training_meter import Meter
+from benchmark_training_results import Result
+from benchmark_training_runs import Contest
+
+from genrec.recipe import Recipe
+
+SHARE = 0.95  # of the best of the runs that are compared
+GOALS = {"amazon-scientific": 3.0, "amazon-beauty": 5.0}
+PACKED, PACKED_FULL, PREFIX = "packed", "packed, full softmax", "row per prefix, trl"
+
+
+def measure(
+    recipe: str,
+    overrides: Sequence[str],
+    seeds: Sequence[int],
+    *,
+    every_steps: int,
+    budget: float,
+    full_softmax: bool,
+) -> list[Result]:
+    """All runs of all seeds.
+
+    Args:
+        recipe: Name or path of a recipe.
+        overrides: Of the recipe.
+        seeds: One contest each.
+        every_steps: Optimiser steps between validations.
+        budget: What the baseline may spend: so many times the tokens that the packed run took to 95 % of its
+            best.
+        full_softmax: Whether packed rows are trained with the plain cross-entropy as well.
+    """
+    results = []
+    for seed in seeds:
+        contest = Contest(Recipe.load(recipe, [*overrides, f"seed={seed}"]), every_steps)
+        ours = contest.packed("allowed", float("inf"))
+        runs = {PACKED: ours}
+        most = budget * float(ours.reached(SHARE * ours.best)[0][0])
+        if full_softmax:
+            runs[PACKED_FULL] = contest.packed("full", most)
+        runs[PREFIX] = contest.row_per_prefix(most, ours.points[0][0] / every_steps)
+        results += compared(f"{contest.recipe.name}, seed {seed}", runs, GOALS.get(contest.recipe.name))
+    return results
+
+
+def compared(name: str, runs: dict[str, Meter], goal: float | None) -> list[Result]:
+    """What each run took, and the ratios to the packed one."""
+    wanted = SHARE * max(run.best for run in runs.values())
+    results = [
+        Result(f"{name}: best validation NDCG@10, {run_name}", run.best, "", note=f"{run.tokens:,} tokens")
+        for run_name, run in runs.items()
+    ]
+    ours, reached = runs[PACKED].reached(wanted)
+    for number, unit in enumerate(("tokens", "s", "s of processor")):
+        results.append(Result(f"{name}: {unit} to {wanted:.4f}, {PACKED}", ours[number], unit))
+        for run_name, run in runs.items():
+            if run_name == PACKED:
+                continue
+            theirs, there = run.reached(wanted)
+            note = "" if there else "at least: it had not got there when it stopped"
+            note += "" if reached else "; packed rows had not got there either"
+            results.append(
+                Result(f"{name}: {unit} to {wanted:.4f}, {run_name}", theirs[number], unit, note=note)
+            )
+            ratio = float(theirs[number] / ours[number])
+            at_least = goal if run_name == PREFIX and unit != "s of processor" else None
+            results.append(
+                Result(f"{name}: {unit}, {run_name} / {PACKED}", ratio, "x", at_least=at_least, note=note)
+            )
+    return results

@@ -1,0 +1,82 @@
+"""Tokens, time and validation of a training run.
+
+Does not know which trainer runs.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from transformers import TrainerCallback
+
+logger = logging.getLogger("benchmark")
+
+
+@dataclass(eq=False)
+class Meter(TrainerCallback):
+    """Counts tokens and training time, validates at intervals and stops when nothing gets better.
+
+    Attributes:
+        collate: The trainer's own collator, through which the batches are counted.
+        points: Tokens, seconds, processor seconds and NDCG@10 at every validation.
+    """
+
+    collate: Any
+    every_steps: int
+    patience: int
+    most_tokens: float
+    validate: Callable[[Any], float] | None = None
+    tokens: int = 0
+    seconds: float = 0.0
+    processor: float = 0.0
+    points: list[tuple[int, float, float, float]] = field(default_factory=list)
+
+    def __call__(self, rows: list[dict[str, Any]]) -> Any:
+        """Counts a batch and collates it."""
+        self.tokens += sum(len(row["input_ids"]) for row in rows)
+        return self.collate(rows)
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Starts the clocks."""
+        self._began = time.perf_counter(), time.process_time()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Validates where it is time; the clocks stand still meanwhile."""
+        if state.global_step % self.every_steps:
+            return
+        self.seconds += time.perf_counter() - self._began[0]
+        self.processor += time.process_time() - self._began[1]
+        value = self.validate(kwargs["model"])
+        self.points.append((self.tokens, self.seconds, self.processor, value))
+        logger.info(
+            "step %d: %d tokens, %.0f s, NDCG@10 %.4f", state.global_step, *self.points[-1][:2], value
+        )
+        best = int(np.argmax([point[3] for point in self.points]))
+        worse = len(self.points) - 1 - best
+        control.should_training_stop = worse >= self.patience or self.tokens >= self.most_tokens
+        self._began = time.perf_counter(), time.process_time()
+
+    @property
+    def best(self) -> float:
+        """Best NDCG@10 of all validations."""
+        return max(point[3] for point in self.points)
+
+    def reached(self, value: float) -> tuple[np.ndarray, bool]:
+        """Tokens, seconds, processor seconds at which `value` was reached, and whether it was.
+
+        Between two validations the curve is taken as straight; a run that never got there counts with all
+        that it spent.
+        """
+        before = np.zeros(4)
+        for point in np.array(self.points):
+            if point[3] >= value:
+                gained = point[3] - before[3]
+                way = (value - before[3]) / gained if gained > 0 else 0.0
+                return before[:3] + (point - before)[:3] * way, True
+            before = point
+        return before[:3], False

@@ -1,0 +1,167 @@
+"""The training runs that are compared: packed rows by genrec, a row per prefix by trl.
+
+All start from the same weights and share optimiser, dropout, averaging, tokens a step, validation cases and
+beams. The baseline is trl's `SFTTrainer` on rows that are token ids already, length-grouped; its loss is the
+plain cross-entropy of the answer. Does not know how runs are compared.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from benchmark_training_meter import Meter
+from datasets import Dataset
+from trl import SFTConfig, SFTTrainer
+
+from genrec.evaluation import RetrievalEvaluator
+from genrec.pipeline import Inputs, build_ids, load_inputs
+from genrec.pipeline.base_model import language_model
+from genrec.pipeline.semantic_ids import load_catalog
+from genrec.recipe import Recipe
+from genrec.recommender import GenerativeRanker
+from genrec.tasks import PrefixSeqRec, PromptBuilder, TaskMixture
+from genrec.training import AlignmentConfig, AlignmentTrainer, WeightAveraging
+from genrec.training.residual_dropout import add_residual_dropout
+
+logger = logging.getLogger("benchmark")
+
+
+class Contest:
+    """One recipe and seed, and the runs that start from the same weights.
+
+    Args:
+        recipe: Data, IDs, model and training.
+        every_steps: Optimiser steps between validations.
+    """
+
+    def __init__(self, recipe: Recipe, every_steps: int) -> None:
+        self.recipe, self.every_steps = recipe, every_steps
+        self.inputs: Inputs = load_inputs(recipe)
+        build_ids(recipe, self.inputs)
+        self.catalog = load_catalog(recipe)
+        section, cases = recipe.align, self.inputs.split.validation
+        if section.validation_users:
+            cases = cases.sample(min(section.validation_users, len(cases)), seed=recipe.seed)
+        self.evaluator = RetrievalEvaluator(cases, item_ids=self.catalog.item_ids, ks=(10,), bootstrap=0)
+
+    def arguments(self, folder: str, batch: int) -> dict[str, Any]:
+        """The training arguments that all runs share."""
+        section = self.recipe.align
+        return {
+            "output_dir": folder,
+            "max_steps": 10**7,  # the meter stops the run
+            "per_device_train_batch_size": batch,
+            "learning_rate": section.learning_rate,
+            "lr_scheduler_type": section.lr_scheduler,
+            "warmup_steps": section.warmup_steps,
+            "adam_beta2": section.adam_beta2,
+            "weight_decay": section.weight_decay,
+            "max_grad_norm": section.max_grad_norm,
+            "bf16": False,
+            "activation_checkpointing": False,
+            "max_length": None,
+            "dataloader_drop_last": True,
+            "dataloader_pin_memory": False,
+            "logging_steps": 10**6,
+            "save_strategy": "no",
+            "report_to": "none",
+            "disable_tqdm": True,
+            "seed": self.recipe.seed,
+            "data_seed": self.recipe.seed,
+            "use_cpu": not torch.accelerator.is_available(),
+        }
+
+    def packed(self, normalize: str, most_tokens: float) -> Meter:
+        """The trainer of genrec on packed rows, one a user."""
+        section = self.recipe.align
+        model, text_tokenizer, vocabulary = language_model(self.recipe, self.inputs.items, self.catalog)
+        with tempfile.TemporaryDirectory() as folder:
+            trainer = AlignmentTrainer(
+                model=model,
+                text_tokenizer=text_tokenizer,
+                vocabulary=vocabulary,
+                train_dataset=TaskMixture.seqrec(
+                    self.catalog,
+                    self.inputs.split.train,
+                    max_history=section.max_history,
+                    seed=self.recipe.seed,
+                ),
+                args=AlignmentConfig(
+                    **self.arguments(folder, section.batch_size),
+                    normalize=normalize,
+                    max_history=section.max_history,
+                    ema_decay=section.ema_decay,
+                    residual_dropout=section.residual_dropout,
+                ),
+            )
+            meter = Meter(trainer.data_collator, self.every_steps, section.patience, most_tokens)
+            meter.validate = self.validation(trainer.prompt_builder, [normalize], trainer.averaging)
+            trainer.data_collator = meter
+            trainer.add_callback(meter)
+            trainer.train()
+        return meter
+
+    def row_per_prefix(self, most_tokens: float, step_tokens: float) -> Meter:
+        """The trainer of trl on a row for every item that has one before it, labelled on that item alone."""
+        section = self.recipe.align
+        model, text_tokenizer, vocabulary = language_model(self.recipe, self.inputs.items, self.catalog)
+        builder = PromptBuilder.for_tokenizer(text_tokenizer, vocabulary, max_history=section.max_history)
+        rows = self.prefix_rows(builder)
+        batch = max(1, round(step_tokens * len(rows) / sum(map(len, rows["input_ids"]))))
+        add_residual_dropout(model, section.residual_dropout)
+        averaging = WeightAveraging(model, section.ema_decay)
+        with tempfile.TemporaryDirectory() as folder:
+            trainer = SFTTrainer(
+                model=model,
+                processing_class=text_tokenizer,
+                train_dataset=rows,
+                args=SFTConfig(**self.arguments(folder, batch), train_sampling_strategy="group_by_length"),
+                callbacks=[averaging],
+            )
+            meter = Meter(trainer.data_collator, self.every_steps, section.patience, most_tokens)
+            meter.validate = self.validation(builder, ["full", "allowed"], averaging)
+            trainer.data_collator = meter
+            trainer.add_callback(meter)
+            logger.info("%d rows, %d a step", len(rows), batch)
+            trainer.train()
+        return meter
+
+    def prefix_rows(self, builder: PromptBuilder) -> Dataset:
+        """Each target behind the prompt that serving builds of the items before it, as lists of token ids."""
+        train, most = self.inputs.split.train, builder.max_history
+        task = PrefixSeqRec.from_log(self.catalog, train, max_history=most)
+        rng = np.random.default_rng(0)
+        rows = [task.row(index, rng, builder) for index in range(len(task))]
+        return Dataset.from_dict(
+            {
+                "input_ids": [ids.tolist() for ids, _ in rows],
+                "labels": [labels.tolist() for _, labels in rows],
+            }
+        )
+
+    def validation(
+        self, builder: PromptBuilder, normalizers: Sequence[Any], averaging: WeightAveraging
+    ) -> Callable[[Any], float]:
+        """NDCG@10 of a model's averaged weights on the validation cases, by the best of the normalisers."""
+
+        def validate(model: Any) -> float:
+            rankers = [
+                GenerativeRanker(
+                    model,
+                    builder,
+                    self.catalog,
+                    normalize=normalize,
+                    num_beams=self.recipe.decode.num_beams,
+                    batch_size=self.recipe.decode.batch_size,
+                )
+                for normalize in normalizers
+            ]
+            with averaging.applied():
+                return max(self.evaluator.evaluate(ranker).metrics["ndcg@10"] for ranker in rankers)
+
+        return validate

@@ -1,0 +1,116 @@
+"""The benchmark of training: what counts as met, when a curve got somewhere, rows by text, made-up shapes."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from genrec.semantic_ids import SemanticIdSpec
+from genrec.tasks import IGNORED_LABEL, PromptBuilder
+from genrec.tasks.segments import Codes, Trusted, Untrusted
+from genrec.vocabulary import SemanticIdVocabulary, train_text_tokenizer
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+SPEC = SemanticIdSpec((4, 4))
+
+Part = Callable[[str], ModuleType]
+
+
+@pytest.fixture
+def part(monkeypatch: pytest.MonkeyPatch) -> Iterator[Part]:
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    yield lambda name: importlib.import_module(f"benchmark_training_{name}")
+    for name in [name for name in sys.modules if name.startswith("benchmark_training")]:
+        del sys.modules[name]
+
+
+@pytest.mark.parametrize(
+    ("goal", "met", "shown"),
+    [
+        ({}, None, ""),
+        ({"at_least": 3.0}, True, ">= 3"),
+        ({"at_least": 5.5}, False, ">= 5.5"),
+        ({"at_most": 5.0}, True, "<= 5"),
+        ({"at_most": 2.0}, False, "<= 2"),
+    ],
+)
+def test_a_goal_is_met_or_not(part: Part, goal: dict[str, float], met: bool | None, shown: str) -> None:
+    result = part("results").Result("rows", 5.0, "x", **goal)
+    assert (result.met, result.goal) == (met, shown)
+
+
+def test_results_are_written_as_json_and_as_a_table(part: Part, tmp_path: Path) -> None:
+    results = part("results")
+    rows = [results.Result("a", 12345.6, "MiB"), results.Result("b", 2.0, "x", at_least=3, identical=False)]
+    results.write_json(tmp_path / "out.json", rows, {"cores": 2})
+    written = json.loads((tmp_path / "out.json").read_text())
+    assert written["facts"] == {"cores": 2}
+    assert [(row["name"], row["value"], row["goal"], row["met"]) for row in written["results"]] == [
+        ("a", 12345.6, "", None),
+        ("b", 2.0, ">= 3", False),
+    ]
+    assert results.table(rows).splitlines()[2:] == [
+        "| a | 12,346 MiB |  |  |  |  |",
+        "| b | 2 x | >= 3 | no | no |  |",
+    ]
+
+
+def test_a_curve_is_straight_between_two_validations(part: Part) -> None:
+    meter = part("meter").Meter(collate=len, every_steps=1, patience=1, most_tokens=1)
+    meter.points = [(100, 1.0, 2.0, 0.1), (200, 3.0, 6.0, 0.3), (300, 5.0, 9.0, 0.2)]
+    assert meter.best == 0.3
+    spent, reached = meter.reached(0.25)
+    assert reached
+    np.testing.assert_allclose(spent, [175, 2.5, 5.0])
+    np.testing.assert_allclose(meter.reached(0.05)[0], [50, 0.5, 1.0])
+    spent, reached = meter.reached(0.31)
+    assert not reached
+    np.testing.assert_allclose(spent, [300, 5.0, 9.0])
+
+
+def test_ratios_say_who_never_got_there(part: Part) -> None:
+    convergence, meter = part("convergence"), part("meter").Meter
+    runs = {}
+    for name, points in {
+        convergence.PACKED: [(100, 1.0, 1.0, 0.2)],
+        convergence.PREFIX: [(400, 3.0, 4.0, 0.1)],
+    }.items():
+        runs[name] = meter(collate=len, every_steps=1, patience=1, most_tokens=1, points=points)
+    rows = {row.name: row for row in convergence.compared("made up", runs, 3.0)}
+    tokens = rows["made up: tokens, row per prefix, trl / packed"]
+    assert tokens.value == pytest.approx(400 / 95)
+    assert tokens.met
+    assert tokens.note == "at least: it had not got there when it stopped"
+    assert rows["made up: s, row per prefix, trl / packed"].value == pytest.approx(3 / 0.95)
+
+
+def test_rows_by_text_are_those_of_the_prompt_builder(part: Part) -> None:
+    text_rows = part("text_rows")
+    text_tokenizer = train_text_tokenizer(["which comb comes next after soap"])
+    text_tokenizer.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<|im_end|>"]})
+    text_tokenizer.chat_template = text_rows.CHAT_TEMPLATE
+    vocabulary = SemanticIdVocabulary.extend(text_tokenizer, SPEC)
+    prompt = [Trusted("After "), Codes(np.array([[0, 1], [2, 3]])), Trusted(" and "), Untrusted("soap")]
+    answer = [Codes(np.array([[3, 0]]))]
+    ours = PromptBuilder.for_tokenizer(text_tokenizer, vocabulary).sample(prompt, answer)
+    theirs = text_rows.TextRows(text_tokenizer, vocabulary).sample(prompt, answer)
+    for ids in (0, 1):
+        shown = [text_tokenizer.decode(row[ids][row[1] != IGNORED_LABEL]).strip() for row in (ours, theirs)]
+        assert shown[0] == shown[1]
+    assert text_tokenizer.decode(ours[0]).strip() == text_tokenizer.decode(theirs[0]).strip()
+
+
+def test_made_up_vocabularies_and_catalogs_fit_together(part: Part) -> None:
+    shapes = part("shapes")
+    vocabulary = shapes.vocabulary_at_end(SPEC, first=100)
+    assert vocabulary.new_ids.tolist() == list(range(100, 100 + shapes.tokens_of(SPEC)))
+    catalog = shapes.catalog_of([f"item{number}" for number in range(10)], SPEC)
+    assert len(np.unique(catalog.codes, axis=0)) == 10
+    assert vocabulary.encode(catalog.codes).shape == (10, 2)
