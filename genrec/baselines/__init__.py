@@ -7,7 +7,7 @@ from genrec.baselines.bm25 import BM25
 from genrec.baselines.content_knn import ContentKNN
 from genrec.baselines.dense_retrieval import DenseRetrieval
 from genrec.baselines.grid_search import GridSearch
-from genrec.baselines.hybrid import Part, ProbabilityMixture, ReciprocalRankFusion, tune_mixture
+from genrec.baselines.hybrid import Part, ProbabilityMixture, ReciprocalRankFusion
 from genrec.baselines.implicit_factors import ALS, BPR
 from genrec.baselines.item_knn import ItemKNN
 from genrec.baselines.markov_knn import MarkovKNN
@@ -15,6 +15,7 @@ from genrec.baselines.popularity import Popularity
 from genrec.baselines.random_ranker import RandomRanker
 from genrec.baselines.sasrec import SASRec, sasrec_model
 from genrec.baselines.tuning import tune_content_knn, tune_item_knn
+from genrec.baselines.tuning_hybrid import tune_mixture, tune_rank_fusion
 from genrec.baselines.tuning_text_and_factors import tune_als, tune_bm25, tune_bpr, tune_dense
 
 __all__ = [
@@ -40,4 +41,5 @@ __all__ = [
     "tune_dense",
     "tune_item_knn",
     "tune_mixture",
+    "tune_rank_fusion",
 ]

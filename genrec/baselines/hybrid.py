@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
 
-from genrec.baselines.grid_search import GridSearch, Setting
 from genrec.baselines.ranked_lists import empty_lists
-from genrec.data import Cases, canonical_order
+from genrec.data import canonical_order
 from genrec.errors import DataError
 from genrec.ranking import Ranker
 
@@ -155,70 +153,6 @@ def merged(
         found[i, : len(order)] = names[distinct[order]]
         scores[i, : len(order)] = sums[order]
     return found, scores
-
-
-class KnownLists:
-    """A ranker that makes the lists of the same histories only once: for trying weights of a hybrid.
-
-    Args:
-        ranker: Makes them; it must not change in between.
-    """
-
-    def __init__(self, ranker: Ranker) -> None:
-        self.name = ranker.name
-        self.ranker = ranker
-        self._known: dict[tuple[int, int], tuple[object, tuple[np.ndarray, np.ndarray]]] = {}
-
-    def rank(self, histories: Sequence[Sequence[str]], k: int) -> tuple[np.ndarray, np.ndarray]:
-        """The ranker's lists; they are kept as long as this object lives, and so are the histories."""
-        key = (id(histories), k)
-        if key not in self._known:
-            self._known[key] = (histories, self.ranker.rank(histories, k))
-        return self._known[key][1]
-
-
-def tune_mixture(
-    base: Sequence[Part],
-    added: Ranker,
-    validation: Cases,
-    *,
-    weights: Sequence[float] = (0.1, 0.02, 0.05, 0.2, 0.4, 0.7, 1.0, 2.0),
-    scales: Sequence[Scale] = ("score",),
-    depth: int = 100,
-    max_cases: int = 10_000,
-    log_file: str | Path | None = None,
-    name: str = "mixture",
-) -> ProbabilityMixture:
-    """Chooses the weight (and the scale) of one more part of a mixture on validation cases.
-
-    Args:
-        base: The parts whose weights stand.
-        added: The ranker whose weight is chosen, such as content-kNN.
-        validation: Cases that are neither trained on nor reported.
-        weights: Tried; of equal values the first one stays.
-        scales: Tried with each weight.
-        depth: Items asked of each part.
-        max_cases: A larger validation set is sampled (seed 0).
-        log_file: Where all that was tried is kept, as JSON lines.
-        name: Name in reports.
-
-    Raises:
-        DataError: No validation case, or no part.
-    """
-    search = GridSearch(validation, max_cases=max_cases, log_file=log_file)
-    known = [Part(KnownLists(part.ranker), part.weight, part.scale) for part in base]
-    known_added = KnownLists(added)
-
-    def mixed(setting: Setting) -> ProbabilityMixture:
-        part = Part(known_added, setting["weight"], setting["scale"])
-        return ProbabilityMixture([*known, part], depth=depth, name=name)
-
-    def fresh(setting: Setting) -> ProbabilityMixture:
-        part = Part(added, setting["weight"], setting["scale"])
-        return ProbabilityMixture([*base, part], depth=depth, name=name)
-
-    search.over(mixed, [{"weight": weight, "scale": scale} for scale in scales for weight in weights])
-    return search.chosen(fresh)
 
 
 def _rows(items: np.ndarray, row_of: dict[str, int]) -> np.ndarray:

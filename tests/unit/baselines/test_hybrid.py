@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,9 +13,8 @@ from genrec.baselines import (
     Popularity,
     ProbabilityMixture,
     ReciprocalRankFusion,
-    tune_mixture,
 )
-from genrec.data import Cases, InteractionLog, canonical_order
+from genrec.data import InteractionLog, canonical_order
 from genrec.embeddings import EmbeddingTable
 from genrec.errors import DataError
 
@@ -78,21 +75,6 @@ def test_reciprocal_ranks_are_added() -> None:
     items, scores = ReciprocalRankFusion([Part(one), Part(two, 0.5)], constant=10).rank([["x"]], 4)
     assert items[0].tolist() == ["a", "b", "c", ""]
     assert scores[0, :3] == pytest.approx([1 / 11 + 0.5 / 12, 1 / 12, 0.5 / 11])
-
-
-def test_the_best_weight_is_chosen_on_validation_and_all_are_kept(tmp_path: Path) -> None:
-    # the target is second in both lists, and first in the sum where both count alike
-    one = Fixed(("x", np.log(0.6)), ("good", np.log(0.4)))
-    two = Fixed(("y", 0.6), ("good", 0.4))
-    cases = Cases(("u", "v"), (("a",), ("b",)), ("good", "good"))
-    log_file = tmp_path / "logs" / "mixture.jsonl"
-    mixture = tune_mixture([Part(one)], two, cases, weights=(0.1, 1.0, 9.0), log_file=log_file)
-    assert [part.weight for part in mixture.parts] == [1.0, 1.0]
-    assert mixture.parts[0].ranker is one
-    rows = [json.loads(line) for line in log_file.read_text().splitlines()]
-    assert [row["weight"] for row in rows] == [0.1, 1.0, 9.0]
-    assert [row["ndcg@10"] for row in rows] == pytest.approx([0.63093, 1.0, 0.63093], abs=1e-5)
-    assert {row["cases"] for row in rows} == {2}
 
 
 @pytest.mark.parametrize("part", [{"weight": -1.0}, {"scale": "odd"}, {"weight": float("nan")}])
