@@ -44,7 +44,7 @@ from genrec.recommender import ItemLevelRanker
 from genrec.semantic_ids import ItemTokenizer
 from genrec.training import ItemTrainingConfig, on_cpu
 
-SASREC = {"weight_decay": 0.1, "embedding_weight_decay": None, "ema_decay": 0.0}
+SASREC = {"weight_decay": 0.1, "embedding_weight_decay": None}
 MODELS = ("sasrec", "sasrec-content", "item-level", "control")
 WEIGHTS = (1.0, 0.25, 0.5, 2.0, 4.0)
 
@@ -88,9 +88,12 @@ def untrained(name: str, data: Data, seed: int) -> tuple[Any, Callable[[Any], Ra
         case "control":
             model = ItemSoftmaxModel.for_items(size, data.content, seed=seed)
             return model, lambda m: SASRec(m, ids, name=name), {}
+        case "sasrec-content":
+            model = sasrec_model(size, data.content, seed=seed)
+            return model, lambda m: SASRec(m, ids, name=name), {**SASREC, "ema_decay": 0.99}
         case _:
-            model = sasrec_model(size, data.content if name == "sasrec-content" else None, seed=seed)
-            return model, lambda m: SASRec(m, ids, name=name), SASREC
+            model = sasrec_model(size, seed=seed)
+            return model, lambda m: SASRec(m, ids, name=name), {**SASREC, "ema_decay": 0.0}
 
 
 def trained(name: str, data: Data, arguments: argparse.Namespace) -> Ranker:
