@@ -42,7 +42,8 @@ class TaskMixture:
         template: Wording that the trained model is to be asked for the next item in; None = the packed form.
 
     Raises:
-        DataError: No task, a weight or a cap of a task that is not there, or one that leaves no row.
+        DataError: No task, a weight or a cap of a task that is not there, or one that leaves no row; a seed
+            outside 32 bits.
     """
 
     def __init__(
@@ -58,6 +59,10 @@ class TaskMixture:
         if not tasks:
             raise DataError(
                 "a mixture needs a task", received="an empty list", remedy="pass at least one task"
+            )
+        if not 0 <= seed < 1 << 32:
+            raise DataError(
+                "a seed has 32 bits", received=f"seed={seed}", remedy="use a number from 0 to 4294967295"
             )
         self.catalog = catalog
         self.tasks = tuple(tasks)

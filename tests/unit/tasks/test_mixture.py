@@ -110,6 +110,9 @@ def test_wrong_weights_and_rows_get_a_clear_error(tiny_catalog: Any) -> None:
     for options in ({"weights": {"b": 0.01}}, {"caps": {"b": 0}}, {"weights": {"b": -1}}):
         with pytest.raises(DataError, match="of b leaves no row"):
             TaskMixture(tiny_catalog, tasks, **options)
+    for seed in (-1, 1 << 32):
+        with pytest.raises(DataError, match="a seed has 32 bits"):
+            TaskMixture(tiny_catalog, tasks, seed=seed)
     mixture = TaskMixture(tiny_catalog, tasks)
     for index in (-1, 18):
         with pytest.raises(DataError, match="no such row"):
