@@ -373,30 +373,3 @@ def test_the_tasks_take_the_words(make_world: Any, stub: Stub, tmp_path: Path) -
 
     assert "something like Hat" in shown(search)
     assert "hats." in shown(obtain)
-
-
-@pytest.mark.slow
-def test_the_script_estimates_first_and_writes_when_told(stub: Stub, tmp_path: Path) -> None:
-    ITEMS.write(tmp_path / "items.jsonl")
-    LOG.write(tmp_path / "log.csv")
-    script = Path(__file__).resolve().parents[3] / "scripts" / "generate_texts.py"
-    command = [sys.executable, str(script), "--items", str(tmp_path / "items.jsonl"), "--interactions"]
-    command += [str(tmp_path / "log.csv"), "--cache", str(tmp_path / "t.jsonl"), "--model", "m"]
-    command += ["--endpoint", stub.base, "--prices", "1", "2"]
-
-    def run(*more: str) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "PYTHONPATH": str(script.parents[1])}
-        return subprocess.run([*command, *more], capture_output=True, text=True, check=False, env=environment)
-
-    said = run().stdout
-    assert "17 texts to write, 0 are there" in said  # 12 items, and users of 5 and 11 training interactions
-    assert "cost 0.01" in said
-    assert "add --go" in said
-    assert stub.questions == []
-    assert run("--go").returncode == 0
-    assert stub.answered == 17
-    assert "0 texts to write, 17 are there" in run().stdout
-    failed = run("--key-variable", "NOT_SET_ANYWHERE")
-    assert failed.returncode == 1
-    assert "NOT_SET_ANYWHERE holds no key" in failed.stderr
-    assert "Traceback" not in failed.stderr
