@@ -49,6 +49,25 @@ def forget_zero3_loading() -> None:
     unset_hf_deepspeed_config()
 
 
+@contextmanager
+def models_still_whole() -> Iterator[None]:
+    """Within the block a model may be wrapped as outside of ZeRO-3: it has not been taken apart yet.
+
+    peft gathers the rows of new tokens itself where transformers says that ZeRO-3 is on, and can do so on
+    CUDA only.
+    """
+    from transformers.integrations import deepspeed
+
+    reference = deepspeed._hf_deepspeed_config_weak_ref
+    kept = reference() if reference is not None else None
+    deepspeed.unset_hf_deepspeed_config()
+    try:
+        yield
+    finally:
+        if kept is not None:
+            deepspeed.set_hf_deepspeed_config(kept)
+
+
 class KeptLogits:
     """A head over the logits of some positions; its `states` are the numbers of their rows.
 

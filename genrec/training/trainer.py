@@ -57,6 +57,7 @@ from genrec.training.sharding import (
     allow_fsdp_on_cpu,
     forget_zero3_loading,
     is_sharded,
+    models_still_whole,
     predicting_positions,
 )
 from genrec.vocabulary import SemanticIdVocabulary
@@ -110,9 +111,10 @@ class AlignmentTrainer(SFTTrainer):
         if isinstance(model, PeftModel):
             trainable_again(model)
         elif args.lora_r:
-            model = add_lora(
-                model, vocabulary, args.lora_r, args.lora_alpha, args.lora_dropout, seed=args.seed
-            )
+            with models_still_whole():
+                model = add_lora(
+                    model, vocabulary, args.lora_r, args.lora_alpha, args.lora_dropout, seed=args.seed
+                )
         allow_fsdp_on_cpu()
         with trained_weights_kept(model):
             super().__init__(
