@@ -13,6 +13,7 @@ from trl import SFTConfig
 
 from genrec.decoding import NORMALIZATIONS
 from genrec.errors import TrainingError
+from genrec.training.trackers import check_trackers
 
 
 @dataclass
@@ -38,8 +39,8 @@ class AlignmentConfig(SFTConfig):
         rows_first_steps: Optimiser steps in which the new rows move alone, before everything does.
 
     Raises:
-        TrainingError: An unknown normaliser, a rate outside [0, 1), a negative number of steps, or persistent
-            data loader workers.
+        TrainingError: An unknown normaliser, a rate outside [0, 1), a negative number of steps, persistent
+            data loader workers, or a tracker (`report_to`) that is not installed.
     """
 
     normalize: str = field(
@@ -97,4 +98,5 @@ class AlignmentConfig(SFTConfig):
                 remedy="leave it off: workers are started anew each epoch",
             )
         self.dataset_kwargs = {"skip_prepare_dataset": True}  # rows come as token ids
+        check_trackers(self.report_to)
         super().__post_init__()

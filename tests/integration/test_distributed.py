@@ -56,10 +56,13 @@ def start(launch: Launch, folder: Path, *overrides: str) -> subprocess.Popen[str
     options = ["--num_processes", "2", "--main_process_port", "0", "--mixed_precision", "no"]
     file = f"recipes/accelerate/{launch.file}.yaml"
     command = [sys.executable, "-m", "accelerate.commands.accelerate_cli", "launch", "--config_file", file]
+    path = os.pathsep.join(
+        [str(Path(sys.executable).parent), os.environ["PATH"]]
+    )  # DeepSpeed looks for ninja
     return subprocess.Popen(
         [*command, *options, "scripts/align.py", "quickstart", f"output_dir={folder}", *overrides],
         cwd=ROOT,
-        env={**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", **launch.environment},
+        env={**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "PATH": path, **launch.environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -105,6 +108,28 @@ def alone(quickstart: Any, genrec: Any, small: list[str], tmp_path_factory: pyte
     return run
 
 
+@pytest.fixture(scope="session")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny pretrained model with an output matrix of its own, so that new rows come in two places."""
+    from genrec.vocabulary import build_small_model, train_text_tokenizer
+
+    folder = tmp_path_factory.mktemp("base")
+    text_tokenizer = train_text_tokenizer(["a little text to learn from"], vocab_size=280)
+    model = build_small_model(
+        text_tokenizer,
+        hidden_size=32,
+        num_layers=2,
+        num_heads=2,
+        intermediate_size=48,
+        max_positions=1024,
+        initializer_range=0.2,
+        tie_word_embeddings=False,
+    )
+    model.save_pretrained(folder)
+    text_tokenizer.save_pretrained(folder)
+    return folder
+
+
 def assert_same_training(found: Path, expected: Path) -> None:
     losses, wanted = curve(found, "loss"), curve(expected, "loss")
     assert list(losses) == list(wanted) == list(range(1, 21))
@@ -147,3 +172,27 @@ def test_two_processes_stopped_and_resumed_train_what_one_does(
     assert f"resuming from {folder}/align/checkpoint-{max(steps)}" in output
     assert "trained in 2 process(es)" in output
     assert_same_training(folder, alone(*launch.overrides))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launch", LAUNCHES, ids=lambda launch: launch.file)
+def test_adapters_and_new_rows_train_in_two_processes_as_in_one(
+    launch: Launch, quickstart: Any, small: list[str], alone: Any, base: Path, tmp_path: Path
+) -> None:
+    folder = prepared(quickstart, tmp_path / "out")
+    lora = (f"model.base={base}", "align.lora_r=4", "align.lora_dropout=0", "align.ema_decay=0")
+    process = start(launch, folder, *small, *PLAIN, *lora)
+    output = finish(process)
+    assert process.returncode == 0, output
+    one = alone(*lora)
+    assert curve(folder, "loss") == pytest.approx(curve(one, "loss"), rel=TOLERANCE)
+    metric = "validation_ndcg@10"
+    assert curve(folder, metric) == pytest.approx(curve(one, metric), abs=1e-6)
+    ours, theirs = (load_file(next(f.glob("align/best/adapter_model.safetensors"))) for f in (folder, one))
+    assert ours.keys() == theirs.keys()
+    assert any("lora_" in name for name in ours)
+    assert sum("trainable_tokens_delta" in name for name in ours) == 2
+    for name, value in theirs.items():
+        torch.testing.assert_close(ours[name], value, atol=2e-3, rtol=0, msg=name)
+    saved = load_file(max(folder.glob("align/checkpoint-*")) / "adapter_model.safetensors")
+    assert saved.keys() == ours.keys(), "a checkpoint holds adapters and new rows, nothing else"

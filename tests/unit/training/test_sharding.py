@@ -13,7 +13,13 @@ from accelerate import Accelerator
 from genrec.decoding import OutputHead
 from genrec.errors import TrainingError
 from genrec.training import SemanticIdLoss
-from genrec.training.sharding import KeptLogits, WholeModel, predicting_positions
+from genrec.training.sharding import (
+    KeptLogits,
+    WholeModel,
+    forget_zero3_loading,
+    models_still_whole,
+    predicting_positions,
+)
 
 
 @pytest.mark.parametrize("normalize", ["allowed", "level", "full"])
@@ -89,3 +95,20 @@ def test_sharded_weights_cannot_be_averaged(
     with pytest.raises(TrainingError, match="cannot be averaged") as told:
         make_trainer(tmp_path, ema_decay=0.9)
     assert "align.ema_decay" in str(told.value)
+
+
+def test_a_model_is_wrapped_and_loaded_whole_though_zero3_is_on() -> None:
+    pytest.importorskip("deepspeed")
+    from transformers.integrations import HfDeepSpeedConfig, is_deepspeed_zero3_enabled
+
+    config = HfDeepSpeedConfig({"zero_optimization": {"stage": 3}})  # transformers keeps a weak reference
+    assert is_deepspeed_zero3_enabled()
+    with models_still_whole():
+        assert not is_deepspeed_zero3_enabled()
+    assert is_deepspeed_zero3_enabled()
+    forget_zero3_loading()
+    assert not is_deepspeed_zero3_enabled()
+    with models_still_whole():
+        pass
+    assert not is_deepspeed_zero3_enabled()
+    del config
