@@ -58,7 +58,7 @@ def models_still_whole() -> Iterator[None]:
     """
     from transformers.integrations import deepspeed
 
-    reference = deepspeed._hf_deepspeed_config_weak_ref
+    reference: Any = deepspeed._hf_deepspeed_config_weak_ref
     kept = reference() if reference is not None else None
     deepspeed.unset_hf_deepspeed_config()
     try:
