@@ -11,6 +11,7 @@ import pytest
 
 from genrec import GenRecError, Recipe, SyntheticWorld
 from genrec.recipe import shipped_recipes
+from genrec.vocabulary import build_small_model, train_text_tokenizer
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -29,7 +30,7 @@ def test_the_python_snippets_run_as_they_stand(
     (tmp_path / "outputs" / "quickstart").mkdir(parents=True)
     (tmp_path / "outputs" / "quickstart" / "bundle").symlink_to(quickstart.bundle)
     monkeypatch.chdir(tmp_path)
-    first, own_data = blocks("python")
+    first, own_data, pretrained = blocks("python")
     exec(compile(first, "README.md", "exec"), {})
     shown = capsys.readouterr().out.splitlines()
     assert len(shown) == 5
@@ -37,6 +38,12 @@ def test_the_python_snippets_run_as_they_stand(
     exec(compile(own_data, "README.md", "exec"), {})
     assert "Recommendation(item_id=" in capsys.readouterr().out
     assert (tmp_path / "outputs" / "mine" / "bundle" / "manifest.json").is_file()
+    text_tokenizer = train_text_tokenizer(["words of a base model"], 270)
+    build_small_model(text_tokenizer, hidden_size=16, num_layers=1, num_heads=2).save_pretrained("base")
+    text_tokenizer.save_pretrained("base")  # stands in for the weights of a hub
+    known: dict[str, Any] = {}
+    exec(compile(pretrained.replace("Qwen/Qwen3-0.6B", "base"), "README.md", "exec"), known)
+    assert known["model"].get_input_embeddings().weight.shape[0] >= len(known["text_tokenizer"])
 
 
 def test_every_command_shown_exists() -> None:
@@ -50,9 +57,9 @@ def test_every_command_shown_exists() -> None:
         words = shlex.split(line, comments=True)
         if words[:1] == ["genrec"]:
             assert words[1] in known, line
-            if words[1] in ("check", "build-ids", "align", "evaluate"):
+            if words[1] in ("check", "preview", "build-ids", "align", "evaluate"):
                 try:
-                    Recipe.load(words[2], words[3:])
+                    Recipe.load(words[2], [word for word in words[3:] if "=" in word])
                 except GenRecError as error:
                     pytest.fail(f"{line}: {error}")
         elif words[:1] == ["make"]:
