@@ -12,6 +12,7 @@ from transformers import PreTrainedTokenizerBase
 
 from genrec.tasks import IGNORED_LABEL
 from genrec.tasks.segments import Codes, ColumnTexts, Segment, Trusted, Untrusted
+from genrec.tasks.templates import Slots, Template
 from genrec.vocabulary import SemanticIdVocabulary
 
 CHAT_TEMPLATE = (
@@ -39,6 +40,10 @@ class TextRows:
             for position, size in enumerate(spec.codebook_sizes)
         ]
 
+    def fill(self, template: Template, slots: Slots) -> tuple[np.ndarray, np.ndarray]:
+        """Training row of a template."""
+        return self.sample(*template.fill(slots))
+
     def sample(self, prompt: Sequence[Segment], answer: Sequence[Segment]) -> tuple[np.ndarray, np.ndarray]:
         """Token ids and labels; the prompt is tokenised alone as well, to find where the answer begins."""
         asked = [{"role": "user", "content": self.text(prompt)}]
@@ -61,7 +66,8 @@ class TextRows:
             case ColumnTexts():
                 return segment.separator.join(segment.column[row] for row in segment.rows)
             case Codes():
-                codes = segment.codes.tolist()
+                chosen = segment.codes if segment.rows is None else segment.codes[segment.rows]  # [items, L]
+                codes = chosen.tolist()
                 return "".join(
                     names[code] for row in codes for names, code in zip(self.names, row, strict=True)
                 )
