@@ -21,7 +21,7 @@ from genrec.training import SemanticIdLoss, add_lora
 
 SPEC = SemanticIdSpec((277, 277, 277))  # 1,024 tokens with the terminator and the user codes
 RANK, ALPHA = 16, 32
-ITEMS, ROW = 10_000, 256  # of the catalog; tokens of a row
+ITEMS = 10_000  # of the catalog
 
 
 def size(shape: Shape) -> list[Result]:
@@ -66,8 +66,9 @@ def steps(shape: Shape, tokens: int, times: int) -> list[Result]:
     catalog = catalog_of([f"item{number:05d}" for number in range(ITEMS)], SPEC)
     loss_of = SemanticIdLoss(catalog.trie, vocabulary, "allowed")
     rng = np.random.default_rng(0)
-    items = rng.integers(ITEMS, size=(max(1, tokens // ROW), ROW // SPEC.length))
-    ids = torch.from_numpy(vocabulary.encode(catalog.codes[items])).flatten(1)  # [rows, items * L]
+    items = rng.integers(ITEMS, size=tokens // SPEC.length)
+    # one row: with several, torch copies a frozen head's matrix once a row for the one logit that is kept
+    ids = torch.from_numpy(vocabulary.encode(catalog.codes[items])).reshape(1, -1)  # [1, items * L]
     plain = LoraConfig(task_type="CAUSAL_LM", r=RANK, lora_alpha=ALPHA, target_modules="all-linear")
     with_rows = stepper(add_lora(shape.model(new), vocabulary, r=RANK, alpha=ALPHA), loss_of, ids)
     without = stepper(get_peft_model(shape.model(new), plain), loss_of, ids)
