@@ -84,7 +84,7 @@ class OutputHead:
             token_ids: int64 `[m]`.
 
         Returns:
-            `[n, m]`, in the states' dtype.
+            `[n, m]`, in the weight's dtype.
         """
         head = self.head
         weight = head.weight[token_ids]  # [m, width]
@@ -93,11 +93,11 @@ class OutputHead:
             own = head.rows[place].to(weight.dtype)
             weight = torch.where((head.row_ids[place] == token_ids).unsqueeze(1), own, weight)
         bias = None if head.bias is None else head.bias[token_ids]
-        return head.finish(functional.linear(states * head.state_scale, weight, bias))
+        return head.finish(functional.linear(self._fitting(states) * head.state_scale, weight, bias))
 
     def full(self, states: Tensor) -> Tensor:
         """Logits of all tokens, `[n, vocabulary]`, of states `[n, width]`."""
-        return self.head.finish(self.head.linear(states))
+        return self.head.finish(self.head.linear(self._fitting(states)))
 
     def cross_entropy(self, states: Tensor, targets: Tensor) -> Tensor:
         """Summed cross-entropy over the whole vocabulary, a chunk of tokens at a time.
@@ -106,7 +106,11 @@ class OutputHead:
             states: float `[n, width]`.
             targets: int64 `[n]`.
         """
-        return chunked_cross_entropy(self.head, states, targets)
+        return chunked_cross_entropy(self.head, self._fitting(states), targets)
+
+    def _fitting(self, states: Tensor) -> Tensor:
+        """States in the weight's type: mixed precision hands them over as float32."""
+        return states.to(self.head.weight.dtype)
 
 
 @torch.no_grad()
