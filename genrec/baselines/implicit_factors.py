@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from genrec.baselines.catalog_rows import CatalogRows, check_decay
 from genrec.baselines.popularity import popularity_back_off
@@ -61,14 +62,16 @@ class ALS:
         self.regularization = regularization
         self.catalog = CatalogRows(item_ids)
         matrix = _matrix(self.catalog, train)
-        model = _implicit("als").AlternatingLeastSquares(
-            factors=factors,
-            regularization=regularization,
-            alpha=alpha,
-            iterations=iterations,
-            random_state=seed,
-            num_threads=1,
-        )
+        module = _implicit("als")
+        with threadpool_limits(limits=1, user_api="blas"):  # it looks at the threads when it is made
+            model = module.AlternatingLeastSquares(
+                factors=factors,
+                regularization=regularization,
+                alpha=alpha,
+                iterations=iterations,
+                random_state=seed,
+                num_threads=1,
+            )
         _fit(model, matrix)
         self.factors = np.asarray(model.item_factors, dtype=np.float64)  # [items, factors]
         self.gram = self.factors.T @ self.factors
@@ -180,15 +183,11 @@ def _matrix(catalog: CatalogRows, train: InteractionLog) -> Any:
 
 
 def _fit(model: Any, matrix: Any) -> None:
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
     with threadpool_limits(limits=1, user_api="blas"):
         model.fit(matrix, show_progress=False)
 
 
 def _implicit(method: str) -> Any:
-    from threadpoolctl import threadpool_limits
-
     try:
         with threadpool_limits(limits=1, user_api="blas"):
             if method == "als":

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 QUANTIZATIONS = ("4bit", "8bit")
-QUANTIZED_BLOCK = 64
 INITIALIZATIONS = ("mean", "codebook")
 _CODE_TOKEN = re.compile(r"<[a-z]+_[0-9]+>")
 
@@ -280,14 +279,10 @@ def _prepared(model: PreTrainedModel) -> PreTrainedModel:
     from bitsandbytes.nn import Linear4bit
     from peft import prepare_model_for_kbit_training
 
-    layers = [module for module in model.modules() if isinstance(module, Linear4bit)]
-    widths = {layer.in_features for layer in layers if layer.weight.device.type == "cpu"}
-    if any(width % QUANTIZED_BLOCK for width in widths):  # its matrix product on a CPU fails there
-        raise VocabularyError(
-            f"on a CPU 4-bit layers need widths that are multiples of {QUANTIZED_BLOCK}",
-            received=f"layers of widths {', '.join(map(str, sorted(widths)))}",
-            remedy="use a model of other widths (in recipes: model.hidden_size, model.intermediate_size), "
-            "8-bit weights, or a GPU",
-        )
+    for module in model.modules():
+        if isinstance(module, Linear4bit):
+            # On a CPU with AVX512-BF16 the first forward in evaluation mode repacks the weight for good, in a
+            # form that has no gradient (and needs widths that are multiples of 64): keep the one that has.
+            module.support_avx512bf16_for_cpu = False
     prepared: PreTrainedModel = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
     return prepared

@@ -165,15 +165,26 @@ def test_a_quantised_model_is_ready_for_adapters(
 
 
 @pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
-def test_a_width_that_4bit_layers_cannot_have_on_a_cpu_is_told(
-    tmp_path: Path, make_base: Callable[..., Any]
+@pytest.mark.parametrize("width", [32, 64])
+def test_a_4bit_model_has_a_gradient_after_it_was_evaluated(
+    tmp_path: Path, make_base: Callable[..., Any], width: int
 ) -> None:
-    base, text_tokenizer = make_base("qwen3", width=32)
+    base, text_tokenizer = make_base("qwen3", width=width)
     base.save_pretrained(tmp_path)
     text_tokenizer.save_pretrained(tmp_path)
-    if torch.accelerator.is_available():
-        pytest.skip("the layers would be on the accelerator, which takes any width")
-    refused("multiples of 64", tmp_path, SPEC, quantization="4bit")
+    model, _, vocabulary = extend_model(tmp_path, SPEC, quantization="4bit", dtype="float32")
+    ids = torch.from_numpy(vocabulary.new_ids[None, :4])
+
+    def gradient() -> torch.Tensor:
+        inputs = model.get_input_embeddings()(ids).detach().requires_grad_()
+        model.train()(inputs_embeds=inputs).logits.square().sum().backward()
+        assert inputs.grad is not None
+        return inputs.grad
+
+    before = gradient()
+    with torch.no_grad():
+        model.eval()(ids)
+    torch.testing.assert_close(gradient(), before)
 
 
 @pytest.mark.parametrize(
