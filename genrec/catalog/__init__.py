@@ -6,5 +6,6 @@ Does not know token ids or logits: a catalog speaks codes, so one catalog serves
 from genrec.catalog.catalog import Catalog
 from genrec.catalog.catalog_trie import CatalogTrie
 from genrec.catalog.code_vectors import code_vectors
+from genrec.catalog.trie_filter import ItemBonus, TrieFilter
 
-__all__ = ["Catalog", "CatalogTrie", "code_vectors"]
+__all__ = ["Catalog", "CatalogTrie", "ItemBonus", "TrieFilter", "code_vectors"]

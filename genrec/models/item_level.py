@@ -129,7 +129,7 @@ class ItemLevelModel(PreTrainedModel):
         """
         vectors = checked_content(content, trie.num_items)
         config = ItemLevelConfig(
-            codebook_sizes=list(trie.codebook_sizes),
+            codebook_sizes=list(trie.level_sizes),
             num_nodes=[len(codes) for codes in trie.codes],
             max_children=[int(np.diff(indptr).max(initial=0)) for indptr in trie.indptr],
             num_items=trie.num_items,
