@@ -43,11 +43,14 @@ class TrieFilter:
     def counts(self, bounds: np.ndarray) -> np.ndarray:
         """Allowed leaves below each node, int `[nodes]`, for `CatalogTrie.first_leaves` of a level."""
         listed: np.ndarray = np.diff(np.searchsorted(self.leaves, bounds))
-        return np.subtract(np.diff(bounds), listed) if self.complement else listed
+        if self.complement:
+            listed = np.diff(bounds) - listed
+        return listed
 
     def allows(self, leaves: np.ndarray) -> np.ndarray:
         """Whether each leaf is allowed, bool of the same shape."""
-        return np.isin(leaves, self.leaves) != np.bool_(self.complement)
+        listed = np.isin(leaves, self.leaves)
+        return ~listed if self.complement else listed
 
 
 @dataclass(frozen=True)
