@@ -7,7 +7,7 @@ from genrec.decoding.beam_search import BeamSearchResult, ConstrainedBeamSearch
 from genrec.decoding.item_level_search import ItemLevelSearch
 from genrec.decoding.normalization import NORMALIZATIONS, Normalization, candidate_log_probs
 from genrec.decoding.output_head import Head, LogitsHead, OutputHead, check_head
-from genrec.decoding.step_model import StepModel, step_model
+from genrec.decoding.step_model import SearchBackend, StepModel, load_backend
 from genrec.decoding.trie_tables import TrieTables
 
 __all__ = [
@@ -19,9 +19,10 @@ __all__ = [
     "LogitsHead",
     "Normalization",
     "OutputHead",
+    "SearchBackend",
     "StepModel",
     "TrieTables",
     "candidate_log_probs",
     "check_head",
-    "step_model",
+    "load_backend",
 ]

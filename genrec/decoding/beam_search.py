@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 
 from genrec.catalog import CatalogTrie
 from genrec.decoding.normalization import NORMALIZATIONS, Normalization, candidate_log_probs
-from genrec.decoding.step_model import step_model
+from genrec.decoding.step_model import load_backend
 from genrec.decoding.trie_tables import TrieTables
 from genrec.errors import DecodingError
 from genrec.vocabulary import SemanticIdVocabulary
@@ -71,6 +71,7 @@ class ConstrainedBeamSearch:
                 "a search needs a beam", received=num_beams, remedy="set num_beams to 1 or more"
             )
         self.model = model
+        self.backend = load_backend(model)
         self.normalize: Normalization = normalize
         self.num_beams = num_beams
         self.tables = TrieTables(trie, vocabulary, model.device)
@@ -114,13 +115,19 @@ class ConstrainedBeamSearch:
     def _search(self, input_ids: Tensor, attention_mask: Tensor, k: int) -> BeamSearchResult:
         tables, width = self.tables, max(self.num_beams, k)
         batch = len(input_ids)
-        beams = step_model(self.model)
-        logits = beams.start(input_ids.to(tables.device), attention_mask.to(tables.device).bool())
+        head = self.backend.head()
+        steps, states = self.backend.start(
+            input_ids.to(tables.device),
+            attention_mask.to(tables.device).bool(),
+            capacity=(tables.length - 1) * width,
+        )
+        before = 0  # number of the first row of the step before
         scores = torch.zeros(batch, 1, device=tables.device)
         nodes = torch.zeros(batch, 1, dtype=torch.long, device=tables.device)  # the root
         path = torch.empty(batch, 1, 0, dtype=torch.long, device=tables.device)  # codes so far
         for level in range(tables.length):
             children, valid = tables.children(level, nodes)  # [batch, beams, c]
+            logits = head.full(states.flatten(0, 1)).unflatten(0, states.shape[:2])  # [batch, beams, vocab]
             log_probs = candidate_log_probs(
                 logits, tables.tokens(level, children), valid, tables.level_ids[level], self.normalize
             )
@@ -131,7 +138,9 @@ class ConstrainedBeamSearch:
             codes = tables.codes[level][nodes.clamp(min=0)]
             path = torch.cat([_pick(path, parent), codes.unsqueeze(-1)], dim=-1)
             if level + 1 < tables.length:
-                logits = beams.step(tables.tokens(level, nodes.clamp(min=0)), parent)
+                rows = states.shape[1]
+                states = steps.step(tables.tokens(level, nodes.clamp(min=0)), parent + before)
+                before += rows
         return self._result(nodes, scores, path, k)
 
     def _result(self, leaves: Tensor, scores: Tensor, path: Tensor, k: int) -> BeamSearchResult:

@@ -6,61 +6,112 @@ to the rows of its beams; right for every architecture, slower than packed beams
 
 from __future__ import annotations
 
+import copy
+from typing import Any
+
 import torch
 from torch import Tensor
-from transformers import DynamicCache, EncoderDecoderCache, PreTrainedModel
+from transformers import DynamicCache, EncoderDecoderCache
 from transformers.modeling_outputs import BaseModelOutput
 
+from genrec.decoding.head_input import HeadInput, at
+from genrec.decoding.output_head import Head
 from genrec.decoding.padding import right_padded
+from genrec.decoding.row_paths import RowPaths
 
 
-class RowPerBeamDecoder:
-    """A `StepModel` over any encoder-decoder model.
+class EncoderDecoderBackend:
+    """Searches with any encoder-decoder model.
 
     Args:
-        model: The model, in evaluation mode.
+        model: The model.
     """
 
-    def __init__(self, model: PreTrainedModel) -> None:
-        self.model = model
-        self.cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
+    def __init__(self, model: Any) -> None:
+        self.forward = HeadInput(model, logits=True)
 
-    def start(self, input_ids: Tensor, real: Tensor) -> Tensor:
-        """Encodes the prompts and decodes the start token; see `StepModel.start`."""
-        ids, self.real = right_padded(input_ids, real)
-        self.encoded = encode(self.model, ids, self.real)  # [batch, prompt, width]
-        self.beams = 1
-        return self._decode(start_tokens(self.model, ids)).unsqueeze(1)  # [batch, 1 beam, vocabulary]
+    def head(self) -> Head:
+        """See `SearchBackend.head`."""
+        return self.forward.head()
+
+    def start(self, input_ids: Tensor, real: Tensor, capacity: int = 0) -> tuple[EncoderDecoderSteps, Tensor]:
+        """Encodes the prompts and decodes the start token; `capacity` changes nothing."""
+        ids, real = right_padded(input_ids, real)
+        encoded = encode(self.forward.model, ids, real)  # [batch, prompt, width]
+        cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
+        steps = EncoderDecoderSteps(self.forward, encoded, real, cache)
+        every = torch.arange(len(ids), device=ids.device)
+        return steps, steps.decode(start_tokens(self.forward.model, ids), every, cache)
+
+
+class EncoderDecoderSteps:
+    """A search behind its prompts; see `StepModel`.
+
+    Args:
+        forward: The model up to its logits.
+        encoded: float `[batch, prompt, width]`.
+        real: bool `[batch, prompt]`, padded on the right.
+        cache: For a row a prompt, the start token.
+    """
+
+    def __init__(self, forward: HeadInput, encoded: Tensor, real: Tensor, cache: Any) -> None:
+        self.forward = forward
+        self.encoded, self.real = encoded, real
+        self.cache = cache
+        self.paths = RowPaths(len(real), real.device)
+        self.last: Any = None  # the cache of a row for every row of the last step
+        self.width = 1  # rows a prompt of the last step
 
     def step(self, tokens: Tensor, parent: Tensor) -> Tensor:
-        """One token more on every beam; see `StepModel.step`."""
-        batch, beams = tokens.shape
-        first_row = torch.arange(batch, device=tokens.device).unsqueeze(1) * self.beams
-        rows = (first_row + parent).flatten()  # [batch * beams], rows of the step before
-        self.cache.self_attention_cache.batch_select_indices(rows)
-        if beams != self.beams:
-            self.cache.cross_attention_cache.batch_select_indices(rows)
-            self.encoded, self.real, self.beams = self.encoded[rows], self.real[rows], beams
-        return self._decode(tokens.reshape(-1, 1)).reshape(batch, beams, -1)  # [batch, beams, vocabulary]
+        """Adds rows; see `StepModel.step`."""
+        before = self.paths.before
+        paths, depth = self.paths.add(tokens, parent)
+        batch, new, longest = paths.shape
+        prompt = torch.arange(batch, device=parent.device).repeat_interleave(new)  # [rows]
+        flat, depth = paths.flatten(0, 1), depth.flatten()  # [rows, longest], [rows]
+        if self.last is not None and bool((parent >= before).all()) and bool((depth == longest).all()):
+            rows = (parent - before).flatten() + prompt * self.width
+            self.last.self_attention_cache.reorder_cache(rows)
+            if new != self.width:
+                self.last.cross_attention_cache.reorder_cache(rows)
+            chosen = self.decode(flat[:, -1:], prompt, self.last)
+        else:
+            self.last = copy.deepcopy(self.cache)
+            self.last.reorder_cache(prompt)
+            each = [self.decode(flat[:, i : i + 1], prompt, self.last) for i in range(longest)]
+            chosen = at(torch.cat(each, dim=1), depth - 1)  # [rows, 1, vocabulary]
+        self.width = new
+        return chosen.view(batch, new, -1)
 
-    def _decode(self, tokens: Tensor) -> Tensor:
-        """Logits `[rows, vocabulary]` after `tokens [rows, 1]`."""
-        logits: Tensor = self.model(
-            encoder_outputs=BaseModelOutput(last_hidden_state=self.encoded),
-            attention_mask=self.real.long(),
+    def keep(self, prompts: Tensor) -> None:
+        """Goes on with some prompts only; see `StepModel.keep`."""
+        self.encoded, self.real = self.encoded[prompts], self.real[prompts]
+        self.paths.keep(prompts)
+        self.last = None
+        self.cache.reorder_cache(prompts)
+
+    def truncate(self, rows: int) -> None:
+        """Forgets rows; see `StepModel.truncate`."""
+        self.paths.truncate(rows)
+        self.last = None
+
+    def decode(self, tokens: Tensor, prompt: Tensor, cache: Any) -> Tensor:
+        """Logits `[rows, 1, vocabulary]` after `tokens [rows, 1]` of the prompts `prompt [rows]`."""
+        return self.forward(
+            encoder_outputs=BaseModelOutput(last_hidden_state=self.encoded[prompt]),
+            attention_mask=self.real[prompt].long(),
             decoder_input_ids=tokens,
-            past_key_values=self.cache,
+            past_key_values=cache,
             use_cache=True,
-        ).logits
-        return logits[:, -1]
+        )
 
 
-def encode(model: PreTrainedModel, input_ids: Tensor, real: Tensor) -> Tensor:
+def encode(model: Any, input_ids: Tensor, real: Tensor) -> Tensor:
     """The encoder's states of right-padded prompts, `[batch, prompt, width]`."""
     states: Tensor = model.get_encoder()(input_ids=input_ids, attention_mask=real.long()).last_hidden_state
     return states
 
 
-def start_tokens(model: PreTrainedModel, input_ids: Tensor) -> Tensor:
+def start_tokens(model: Any, input_ids: Tensor) -> Tensor:
     """The token every answer of an encoder-decoder model starts with, `[batch, 1]`."""
     return input_ids.new_full((len(input_ids), 1), model.config.decoder_start_token_id)

@@ -15,6 +15,7 @@ from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedConfig
 
 from genrec.decoding.chunked_cross_entropy import CHUNK_ELEMENTS, LinearHead, chunked_cross_entropy
+from genrec.decoding.chunked_normalizer import log_normalizer
 from genrec.errors import DecodingError
 
 
@@ -27,6 +28,10 @@ class Head(Protocol):
 
     def full(self, states: Tensor) -> Tensor:
         """Logits `[n, vocabulary]`."""
+        ...
+
+    def log_normalizer(self, states: Tensor) -> Tensor:
+        """Logarithm of the sum of the exponentials of all logits, float32 `[n]`; not differentiable."""
         ...
 
     def cross_entropy(self, states: Tensor, targets: Tensor) -> Tensor:
@@ -99,6 +104,19 @@ class OutputHead:
         """Logits of all tokens, `[n, vocabulary]`, of states `[n, width]`."""
         return self.head.finish(self.head.linear(self._fitting(states)))
 
+    def log_normalizer(self, states: Tensor) -> Tensor:
+        """Normaliser of the softmax over the whole vocabulary, padded rows included.
+
+        Logits are made for a slice of the vocabulary at a time, never for all of it.
+
+        Args:
+            states: float `[n, width]`.
+
+        Returns:
+            float32 `[n]`.
+        """
+        return log_normalizer(self.head, self._fitting(states))
+
     def cross_entropy(self, states: Tensor, targets: Tensor) -> Tensor:
         """Summed cross-entropy over the whole vocabulary, a chunk of tokens at a time.
 
@@ -145,6 +163,10 @@ class LogitsHead:
     def full(self, states: Tensor) -> Tensor:
         """The logits as they are."""
         return states
+
+    def log_normalizer(self, states: Tensor) -> Tensor:
+        """Float32 `[n]`."""
+        return states.float().logsumexp(-1)
 
     def cross_entropy(self, states: Tensor, targets: Tensor) -> Tensor:
         """Summed cross-entropy; the float32 copy is made a chunk at a time, in backward anew."""

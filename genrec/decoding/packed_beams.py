@@ -1,4 +1,4 @@
-"""Decoder-only models: all beams of a prompt stand in one sequence behind it, told apart by the mask.
+"""Decoder-only models: all rows of a prompt stand in one sequence behind it, told apart by the mask.
 
 Does not know tries, codes or scores. The prompt's keys and values are computed once and never copied;
 re-ordering beams changes the mask, never the cache.
@@ -6,71 +6,119 @@ re-ordering beams changes the mask, never the cache.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
-from transformers import DynamicCache, PreTrainedModel
+from transformers import PreTrainedConfig
 
-from genrec.decoding.padding import left_padded
+from genrec.decoding.head_input import HeadInput
+from genrec.decoding.output_head import Head
+from genrec.decoding.padding import right_padded
+from genrec.decoding.row_tree import RowTree, additive
+from genrec.decoding.slot_cache import SlotCache
+
+_MASKED_LAYERS = frozenset({"full_attention", "sliding_attention"})
 
 
-class PackedDecoder:
-    """A `StepModel` over any decoder-only model that takes a 4D attention mask and position ids.
+class PackedBackend:
+    """Searches with a decoder-only model that takes a 4D attention mask and position ids.
 
     Args:
-        model: The model, in evaluation mode.
+        model: The model.
+        logits: Take the model's own logits, even where its head can be read.
     """
 
-    def __init__(self, model: PreTrainedModel) -> None:
-        self.model = model
-        self.cache = DynamicCache(config=model.config)
+    def __init__(self, model: Any, *, logits: bool = False) -> None:
+        self.forward = HeadInput(model, logits=logits)
+        self.windows = layer_windows(model.config.get_text_config())
 
-    def start(self, input_ids: Tensor, real: Tensor) -> Tensor:
-        """Prefills the prompts; see `StepModel.start`."""
-        ids, real = left_padded(input_ids, real)
-        self.next_position = real.sum(dim=1, keepdim=True)  # [batch, 1]
-        self.seen = real[:, None, :]  # [batch, beams, slots]: slots of the cache a beam attends to
-        logits: Tensor = self.model(
-            input_ids=ids,
-            attention_mask=real.long(),
-            position_ids=(real.long().cumsum(1) - 1).clamp(min=0),
-            past_key_values=self.cache,
+    def head(self) -> Head:
+        """See `SearchBackend.head`."""
+        return self.forward.head()
+
+    def start(self, input_ids: Tensor, real: Tensor, capacity: int = 0) -> tuple[PackedSteps, Tensor]:
+        """Prefills the prompts; see `SearchBackend.start`."""
+        ids, real = right_padded(input_ids, real)
+        lengths, slots = real.sum(dim=1), ids.shape[1]
+        cache = SlotCache(capacity)
+        # padding stands behind every real token, so plain causal attention never lets one see it
+        states = self.forward(
+            lengths - 1,
+            input_ids=torch.where(real, ids, ids[:, :1]),
+            position_ids=torch.arange(slots, device=ids.device).expand(len(ids), -1),
+            past_key_values=cache,
             use_cache=True,
-            logits_to_keep=1,
-        ).logits
-        self.dtype = logits.dtype
-        return logits[:, -1:]  # [batch, 1 beam, vocabulary]
+        )
+        tree = RowTree(lengths, slots, capacity)
+        return PackedSteps(self.forward, self.windows, cache, tree, states.dtype), states
+
+
+class PackedSteps:
+    """A search behind its prompts; see `StepModel`.
+
+    Args:
+        forward: The model up to its head.
+        windows: Of each type of layer, see `layer_windows`.
+        cache: The prompts' keys and values.
+        tree: Row 0 of every prompt.
+        dtype: Of the mask.
+    """
+
+    def __init__(
+        self,
+        forward: HeadInput,
+        windows: dict[str, int | None],
+        cache: SlotCache,
+        tree: RowTree,
+        dtype: torch.dtype,
+    ) -> None:
+        self.forward = forward
+        self.windows = windows
+        self.cache = cache
+        self.tree = tree
+        self.dtype = dtype
 
     def step(self, tokens: Tensor, parent: Tensor) -> Tensor:
-        """One token more on every beam; see `StepModel.step`."""
-        self.seen = seen_by_children(self.seen, parent)
-        logits: Tensor = self.model(
+        """Adds rows; see `StepModel.step`."""
+        position = self.tree.add(parent)
+        return self.forward(
             input_ids=tokens,
-            attention_mask=additive(self.seen, self.dtype).unsqueeze(1),  # [batch, 1, beams, slots]
-            position_ids=self.next_position.expand_as(tokens),
+            attention_mask=self._mask(),
+            position_ids=position,
             past_key_values=self.cache,
             use_cache=True,
-        ).logits
-        self.next_position = self.next_position + 1
-        return logits
+        )
+
+    def keep(self, prompts: Tensor) -> None:
+        """Goes on with some prompts only; see `StepModel.keep`."""
+        self.tree.keep(prompts)
+        self.cache.keep(prompts)
+
+    def truncate(self, rows: int) -> None:
+        """Forgets rows; see `StepModel.truncate`."""
+        self.tree.truncate(rows)
+        self.cache.truncate(self.tree.slots + rows - 1)
+
+    def _mask(self) -> Tensor | dict[str, Tensor]:
+        masks = {kind: additive(self.tree.mask(window), self.dtype) for kind, window in self.windows.items()}
+        return masks if len(masks) > 1 else next(iter(masks.values()))
 
 
-def seen_by_children(seen: Tensor, parent: Tensor) -> Tensor:
-    """What new beams attend to: what their parents did, and themselves.
+def layer_windows(config: PreTrainedConfig) -> dict[str, int | None]:
+    """The sliding window of each type of layer a model has, None for layers that see everything.
 
-    Args:
-        seen: bool `[batch, old beams, slots]`.
-        parent: int64 `[batch, beams]`.
-
-    Returns:
-        bool `[batch, beams, slots + beams]`.
+    A model with one type takes one mask, a model with several a mask for each.
     """
-    batch, beams = parent.shape
-    own = torch.eye(beams, dtype=torch.bool, device=seen.device).expand(batch, -1, -1)
-    inherited = seen.gather(1, parent.unsqueeze(-1).expand(-1, -1, seen.shape[-1]))  # [batch, beams, slots]
-    return torch.cat([inherited, own], dim=-1)
+    kinds = getattr(config, "layer_types", None)
+    window = getattr(config, "sliding_window", None)
+    if kinds is None:
+        return {"every layer": window}
+    return {kind: window if kind == "sliding_attention" else None for kind in dict.fromkeys(kinds)}
 
 
-def additive(seen: Tensor, dtype: torch.dtype) -> Tensor:
-    """Boolean mask to the additive one of the same shape."""
-    mask = torch.zeros(seen.shape, dtype=dtype, device=seen.device)
-    return mask.masked_fill(~seen, torch.finfo(dtype).min)
+def takes_masks(model: Any) -> bool:
+    """Whether a model reads 4D masks: not with flash attention, nor in layers of other kinds."""
+    config = model.config.get_text_config()
+    kinds = getattr(config, "layer_types", None) or []
+    return config._attn_implementation in ("eager", "sdpa") and set(kinds) <= _MASKED_LAYERS

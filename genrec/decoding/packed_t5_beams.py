@@ -1,63 +1,131 @@
-"""T5's kind of encoder-decoder: beams packed in one decoder sequence a prompt, cross-attention never copied.
+"""T5's kind of encoder-decoder: rows packed in one decoder sequence a prompt, cross-attention never copied.
 
-Does not know tries, codes or scores. T5 reads relative positions off the cache's slots, which is wrong for
-packed beams; since mask and position bias are added to the same scores, the mask carries the difference
-between the bias of a token's true place and that of its slot.
+Does not know tries, codes or scores. T5 reads relative positions off the cache's slots, so its decoder layers
+are run here one by one, with the bias of places in the answer; their weights, norms and adapters are the
+model's own modules.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
-from transformers import DynamicCache, EncoderDecoderCache, PreTrainedModel
-from transformers.modeling_outputs import BaseModelOutput
+from torch.nn import functional
 
 from genrec.decoding.encoder_decoder_beams import encode, start_tokens
-from genrec.decoding.packed_beams import seen_by_children
+from genrec.decoding.head_input import HeadInput
+from genrec.decoding.output_head import Head
 from genrec.decoding.padding import right_padded
+from genrec.decoding.row_tree import RowTree
+from genrec.decoding.slot_cache import SlotLayer
 
 SHARED_BIAS_TYPES = frozenset({"t5", "mt5"})  # the first block's position bias serves all blocks
 
 
-class PackedT5:
-    """A `StepModel` over T5 and mT5.
+class PackedT5Backend:
+    """Searches with T5 and mT5.
 
     Args:
-        model: The model, in evaluation mode.
+        model: The model.
     """
 
-    def __init__(self, model: PreTrainedModel) -> None:
-        self.model = model
-        self.attention = model.get_decoder().block[0].layer[0].SelfAttention
-        self.cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
+    def __init__(self, model: Any) -> None:
+        self.forward = HeadInput(model)
 
-    def start(self, input_ids: Tensor, real: Tensor) -> Tensor:
-        """Encodes the prompts and decodes the start token; see `StepModel.start`."""
-        ids, self.real = right_padded(input_ids, real)
-        self.encoded = encode(self.model, ids, self.real)  # [batch, prompt, width]
-        self.place = torch.zeros(1, dtype=torch.long, device=ids.device)  # [slots]: place in its answer
-        self.seen = torch.ones(len(ids), 1, 1, dtype=torch.bool, device=ids.device)  # [batch, beams, slots]
-        return self._decode(start_tokens(self.model, ids), None)
+    def head(self) -> Head:
+        """See `SearchBackend.head`."""
+        return self.forward.head()
+
+    def start(self, input_ids: Tensor, real: Tensor, capacity: int = 0) -> tuple[PackedT5Steps, Tensor]:
+        """Encodes the prompts and decodes the start token; see `SearchBackend.start`."""
+        ids, real = right_padded(input_ids, real)
+        encoded = encode(self.forward.model, ids, real)  # [batch, prompt, width]
+        steps = PackedT5Steps(self.forward, encoded, real, capacity)
+        return steps, steps.begin(start_tokens(self.forward.model, ids))
+
+
+class PackedT5Steps:
+    """A search behind its prompts; see `StepModel`.
+
+    Args:
+        forward: The model up to its head.
+        encoded: float `[batch, prompt, width]`.
+        real: bool `[batch, prompt]`, padded on the right.
+        capacity: Rows for which room is made at once.
+    """
+
+    def __init__(self, forward: HeadInput, encoded: Tensor, real: Tensor, capacity: int) -> None:
+        self.decoder = forward.body
+        self.heads: int = forward.model.config.num_heads
+        self.real = real[:, None, None, :]  # [batch, 1, 1, prompt]
+        self.layers = [SlotLayer(capacity) for _ in self.decoder.block]
+        self.tree = RowTree(real.new_ones(len(real), dtype=torch.long), 1, capacity)
+        self.depth = 1
+        self.crossed = []  # cross-attention's keys and values of each block, [batch, heads, prompt, d]
+        for block in self.decoder.block:
+            attention = block.layer[1].EncDecAttention
+            self.crossed.append((self._split(attention.k(encoded)), self._split(attention.v(encoded))))
+
+    def begin(self, tokens: Tensor) -> Tensor:
+        """States `[batch, 1, width]` after the start tokens `[batch, 1]`, which are row 0."""
+        place = self.tree.position[:, :1]
+        return self._decode(tokens, self._bias(place, place, 1))
 
     def step(self, tokens: Tensor, parent: Tensor) -> Tensor:
-        """One token more on every beam; see `StepModel.step`."""
-        beams, here = tokens.shape[1], int(self.place[-1]) + 1
-        self.place = torch.cat([self.place, self.place.new_full((beams,), here)])
-        self.seen = seen_by_children(self.seen, parent)
-        slots = len(self.place)
-        true = self.attention.compute_bias(here + 1, here + 1)[:, :, -1:]  # [1, heads, 1, places]
-        added = self.attention.compute_bias(beams, slots, past_seen_tokens=slots - beams)
-        mask = true[..., self.place] - added  # [1, heads, beams, slots]
-        blocked = ~self.seen.unsqueeze(1)  # [batch, 1, beams, slots]
-        return self._decode(tokens, torch.where(blocked, torch.finfo(mask.dtype).min, mask))
+        """Adds rows; see `StepModel.step`."""
+        own = self.tree.add(parent)  # [batch, new]
+        self.depth += 1  # no place in an answer lies further than the steps so far
+        bias = self._bias(own, self.tree.position[:, : self.tree.count], self.depth)
+        blocked = ~self.tree.mask()  # [batch, 1, new, slots]
+        return self._decode(tokens, bias.masked_fill(blocked, torch.finfo(bias.dtype).min))
 
-    def _decode(self, tokens: Tensor, mask: Tensor | None) -> Tensor:
-        logits: Tensor = self.model(
-            encoder_outputs=BaseModelOutput(last_hidden_state=self.encoded),
-            attention_mask=self.real.long(),
-            decoder_input_ids=tokens,
-            decoder_attention_mask=mask,
-            past_key_values=self.cache,
-            use_cache=True,
-        ).logits
-        return logits  # [batch, beams, vocabulary]
+    def keep(self, prompts: Tensor) -> None:
+        """Goes on with some prompts only; see `StepModel.keep`."""
+        self.tree.keep(prompts)
+        self.real = self.real[prompts]
+        self.crossed = [(keys[prompts], values[prompts]) for keys, values in self.crossed]
+        for layer in self.layers:
+            layer.keep(prompts)
+
+    def truncate(self, rows: int) -> None:
+        """Forgets rows; see `StepModel.truncate`."""
+        self.tree.truncate(rows)
+        for layer in self.layers:
+            layer.truncate(rows)
+
+    def _bias(self, own: Tensor, places: Tensor, depth: int) -> Tensor:
+        """Position bias of rows at places `own [batch, new]` to slots at `places [batch, slots]`.
+
+        `[batch, heads, new, slots]`; of slots that lie ahead it is of no account, as they are masked.
+        """
+        attention = self.decoder.block[0].layer[0].SelfAttention
+        by_distance = attention.compute_bias(depth, depth)[0, :, -1].flip(-1)  # [heads, distance]
+        distance = (own.unsqueeze(-1) - places.unsqueeze(1)).clamp(min=0)  # [batch, new, slots]
+        bias: Tensor = by_distance[:, distance].transpose(0, 1)  # [batch, heads, new, slots]
+        return bias
+
+    def _decode(self, tokens: Tensor, bias: Tensor) -> Tensor:
+        """States `[batch, new, width]` of the head."""
+        hidden = self.decoder.embed_tokens(tokens)
+        for block, layer, (keys, values) in zip(self.decoder.block, self.layers, self.crossed, strict=True):
+            normed = block.layer[0].layer_norm(hidden)
+            attention = block.layer[0].SelfAttention
+            kept = layer.update(self._split(attention.k(normed)), self._split(attention.v(normed)))
+            hidden = hidden + self._attend(attention, normed, *kept, bias)
+            normed = block.layer[1].layer_norm(hidden)
+            hidden = hidden + self._attend(block.layer[1].EncDecAttention, normed, keys, values, self.real)
+            hidden = block.layer[2](hidden)
+        states: Tensor = self.decoder.final_layer_norm(hidden)
+        return states
+
+    def _attend(self, attention: Any, normed: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
+        query = self._split(attention.q(normed))
+        found = functional.scaled_dot_product_attention(query, keys, values, attn_mask=mask, scale=1.0)
+        projected: Tensor = attention.o(found.transpose(1, 2).flatten(2))  # [batch, new, width]
+        return projected
+
+    def _split(self, projected: Tensor) -> Tensor:
+        """`[batch, tokens, heads * d]` -> `[batch, heads, tokens, d]`."""
+        split: Tensor = projected.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return split

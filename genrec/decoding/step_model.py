@@ -1,52 +1,108 @@
-"""`StepModel`: what the beam search asks of a language model, and which implementation serves which model.
+"""`StepModel`: what a search asks of a language model, and which implementation serves which model.
 
 Does not know tries, codes or scores.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import Tensor
-from transformers import PreTrainedModel
 
-from genrec.decoding.encoder_decoder_beams import RowPerBeamDecoder
-from genrec.decoding.packed_beams import PackedDecoder
-from genrec.decoding.packed_t5_beams import SHARED_BIAS_TYPES, PackedT5
+from genrec.decoding.backend_check import agrees
+from genrec.decoding.encoder_decoder_beams import EncoderDecoderBackend
+from genrec.decoding.output_head import Head
+from genrec.decoding.packed_beams import PackedBackend, takes_masks
+from genrec.decoding.packed_t5_beams import SHARED_BIAS_TYPES, PackedT5Backend
+from genrec.decoding.row_per_beam import RowPerBeamBackend
+from genrec.errors import DecodingError
+
+# packed beams are tested on each; any other type is tried out on a few tokens before it is used
+PACKED_TYPES = frozenset(
+    {"cohere", "gemma2", "gemma3_text", "gpt2", "granite", "llama", "mistral", "phi", "qwen2", "qwen3"}
+)
 
 
 class StepModel(Protocol):
-    """A model in the middle of one search: it holds the states of the prompts and of all their beams."""
+    """A model in the middle of one search: it holds the states of the prompts and of all their rows.
 
-    def start(self, input_ids: Tensor, real: Tensor) -> Tensor:
+    A row is a token that continues an earlier row of its prompt. Row 0 of every prompt is the prompt itself;
+    the rows of a step take the numbers behind those of all steps before, in the order given.
+    """
+
+    def step(self, tokens: Tensor, parent: Tensor) -> Tensor:
+        """Adds a row for every token; one step may mix rows of any depth.
+
+        Args:
+            tokens: int64 `[batch, new]`.
+            parent: int64 `[batch, new]`, number of the row that each continues. Rows that only fill up a
+                batch take any token and row 0.
+
+        Returns:
+            States after them, `[batch, new, width]`, the head's input.
+        """
+        ...
+
+    def keep(self, prompts: Tensor) -> None:
+        """Goes on with the prompts `prompts [m]` (int64) only, in this order."""
+        ...
+
+    def truncate(self, rows: int) -> None:
+        """Forgets all rows from number `rows` on (at least 1); the next step's rows take their numbers."""
+        ...
+
+
+class SearchBackend(Protocol):
+    """A model made ready for searches; many may run on it at once."""
+
+    def head(self) -> Head:
+        """What turns states into logits, as the model's head is now; taken anew for every search."""
+        ...
+
+    def start(self, input_ids: Tensor, real: Tensor, capacity: int = 0) -> tuple[StepModel, Tensor]:
         """Reads the prompts, once each.
 
         Args:
             input_ids: int64 `[batch, prompt]`, padded on either side.
             real: bool `[batch, prompt]`, True for real tokens.
+            capacity: Rows a prompt for which room is made at once; more are taken as well.
 
         Returns:
-            Logits of the first token of the answer, `[batch, 1, vocabulary]`.
-        """
-        ...
-
-    def step(self, tokens: Tensor, parent: Tensor) -> Tensor:
-        """Moves every beam on by a token.
-
-        Args:
-            tokens: int64 `[batch, beams]`, each new beam's token.
-            parent: int64 `[batch, beams]`, the beam of the step before that it continues.
-
-        Returns:
-            Logits of the token after it, `[batch, beams, vocabulary]`.
+            The search behind the prompts, and the states at their ends, `[batch, 1, width]`.
         """
         ...
 
 
-def step_model(model: PreTrainedModel) -> StepModel:
-    """The implementation for a model, fresh for one search."""
-    if not model.config.is_encoder_decoder:
-        return PackedDecoder(model)
-    if model.config.model_type in SHARED_BIAS_TYPES:
-        return PackedT5(model)
-    return RowPerBeamDecoder(model)
+def load_backend(model: Any) -> SearchBackend:
+    """The fastest implementation that is right for a model.
+
+    Packed beams where the architecture is known to take them, or agrees on a few tokens with plain forward
+    passes; else a row for every beam; else every row's whole text anew at each step.
+
+    Raises:
+        DecodingError: A prompt-learning adapter, or a model that no implementation serves.
+    """
+    if getattr(getattr(model, "active_peft_config", None), "is_prompt_learning", False):
+        raise DecodingError(
+            "adapters that learn a prompt cannot be searched with",
+            received=str(model.active_peft_config.peft_type),
+            remedy="use LoRA, or another adapter that changes layers",
+        )
+    kind = model.config.model_type
+    if model.config.is_encoder_decoder:
+        packs = kind in SHARED_BIAS_TYPES and str(model.dtype) != "torch.float16"
+        packed = PackedT5Backend(model) if packs else None
+        return packed if packed is not None and not packed.forward.logits else EncoderDecoderBackend(model)
+    if takes_masks(model):
+        backend = PackedBackend(model)
+        if kind in PACKED_TYPES or agrees(model, backend):
+            return backend
+    for logits, cached in ((False, True), (True, True), (True, False)):
+        fallback = RowPerBeamBackend(model, logits=logits, cached=cached)
+        if agrees(model, fallback):
+            return fallback
+    raise DecodingError(
+        "no way of decoding this model agrees with its own forward pass",
+        received=type(model).__name__,
+        remedy="use another base model, and report this one",
+    )

@@ -99,6 +99,10 @@ class KeptLogits:
         """Summed cross-entropy of `targets [n]` over the whole vocabulary, float32."""
         return LogitsHead().cross_entropy(self.full(states), targets)
 
+    def log_normalizer(self, states: Tensor) -> Tensor:
+        """Normaliser of the softmax over the whole vocabulary, float32 `[n]`."""
+        return LogitsHead().log_normalizer(self.full(states))
+
 
 def predicting_positions(labels: Tensor) -> Tensor:
     """Positions whose next token is labelled in any row of `labels [batch, tokens]`, int64, at least one."""

@@ -18,10 +18,10 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from genrec.decoding import ConstrainedBeamSearch, step_model
-from genrec.decoding.encoder_decoder_beams import RowPerBeamDecoder
-from genrec.decoding.packed_beams import PackedDecoder
-from genrec.decoding.packed_t5_beams import PackedT5
+from genrec.decoding import ConstrainedBeamSearch, load_backend
+from genrec.decoding.encoder_decoder_beams import EncoderDecoderBackend
+from genrec.decoding.packed_beams import PackedBackend
+from genrec.decoding.packed_t5_beams import PackedT5Backend
 
 IDS = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
 
@@ -83,10 +83,10 @@ def model(request: pytest.FixtureRequest, tiny: Any) -> PreTrainedModel:
 
 def test_each_kind_of_model_has_its_implementation(tiny: Any) -> None:
     rows = len(tiny.text_tokenizer)
-    assert isinstance(step_model(tiny.model), PackedDecoder)
-    assert isinstance(step_model(t5(rows)), PackedT5)
-    assert isinstance(step_model(mt5(rows)), PackedT5)
-    assert isinstance(step_model(bart(rows)), RowPerBeamDecoder)
+    assert isinstance(load_backend(tiny.model), PackedBackend)
+    assert isinstance(load_backend(t5(rows)), PackedT5Backend)
+    assert isinstance(load_backend(mt5(rows)), PackedT5Backend)
+    assert isinstance(load_backend(bart(rows)), EncoderDecoderBackend)
 
 
 @pytest.mark.parametrize("num_beams", [2, 5, 12])
@@ -127,8 +127,8 @@ def test_packed_beams_equal_a_row_for_every_beam(
     tiny = make_tiny(50, sizes, encoder_decoder=True)
     ids, mask = prompts(len(tiny.text_tokenizer), [4, 1, 7, 20])
     found = []
-    for kind in (PackedT5, RowPerBeamDecoder):
-        monkeypatch.setattr("genrec.decoding.beam_search.step_model", kind)
+    for kind in (PackedT5Backend, EncoderDecoderBackend):
+        monkeypatch.setattr("genrec.decoding.beam_search.load_backend", kind)
         found.append(ConstrainedBeamSearch(tiny.model, tiny.trie, tiny.vocabulary, num_beams=9))
         found[-1] = found[-1].search(ids, mask, k=9)
     assert found[0].rows.tolist() == found[1].rows.tolist()

@@ -1,0 +1,44 @@
+"""The normaliser of a softmax over a large vocabulary, a slice of the vocabulary at a time.
+
+Does not know models or tokens' meaning: states and a linear head in, log-sum-exps out.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from genrec.decoding.chunked_cross_entropy import LinearHead
+
+CACHED_ELEMENTS = 1 << 19  # logits alive at a time on a CPU, so that they stay in its cache
+DEVICE_ELEMENTS = 1 << 25  # the same on an accelerator
+
+
+@torch.no_grad()
+def log_normalizer(head: LinearHead, states: Tensor) -> Tensor:
+    """Log-sum-exp of the logits of all tokens, float32 `[n]`.
+
+    Args:
+        head: Weight, bias, rows, scales.
+        states: `[n, width]`, in the weight's dtype.
+    """
+    scaled = states * head.state_scale if head.state_scale != 1.0 else states
+    elements = CACHED_ELEMENTS if states.device.type == "cpu" else DEVICE_ELEMENTS
+    size = max(1024, elements // max(len(states), 1))
+    replaced = None  # tokens whose rows of the weight do not count
+    parts = []
+    if head.rows is not None and head.row_ids is not None:
+        replaced = torch.zeros(len(head.weight), dtype=torch.bool, device=states.device)
+        replaced[head.row_ids] = True
+        bias = None if head.bias is None else head.bias[head.row_ids]
+        own = head.finish(functional.linear(scaled, head.rows.to(scaled.dtype), bias))  # [n, m]
+        parts.append(own.float().logsumexp(-1))
+    for start in range(0, len(head.weight), size):
+        here = slice(start, start + size)
+        bias = None if head.bias is None else head.bias[here]
+        logits = head.finish(functional.linear(scaled, head.weight[here], bias)).float()  # [n, size]
+        if replaced is not None:
+            logits = logits.masked_fill(replaced[here], float("-inf"))
+        parts.append(logits.logsumexp(-1))
+    return torch.stack(parts).logsumexp(0)  # [parts, n] -> [n]
