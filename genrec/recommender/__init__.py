@@ -3,7 +3,10 @@
 Does not know training or HTTP.
 """
 
-from genrec.recommender.generative_ranker import GenerativeRanker
+from genrec.recommender.explanation import CodeMeaning, Explanation, NearItem
+from genrec.recommender.filter_index import FilterIndex
+from genrec.recommender.filters import Condition, Filters
+from genrec.recommender.generative_ranker import GenerativeRanker, RankedItems
 from genrec.recommender.generative_recommender import GenerativeRecommender
 from genrec.recommender.item_level_ranker import ItemLevelRanker
 from genrec.recommender.item_level_recommender import ItemLevelRecommender, ItemLevelSettings
@@ -11,11 +14,18 @@ from genrec.recommender.loading import load_recommender
 from genrec.recommender.recommendations import Recommendation
 
 __all__ = [
+    "CodeMeaning",
+    "Condition",
+    "Explanation",
+    "FilterIndex",
+    "Filters",
     "GenerativeRanker",
     "GenerativeRecommender",
     "ItemLevelRanker",
     "ItemLevelRecommender",
     "ItemLevelSettings",
+    "NearItem",
+    "RankedItems",
     "Recommendation",
     "load_recommender",
 ]

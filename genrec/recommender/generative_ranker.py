@@ -1,19 +1,44 @@
-"""A language model with a catalog as a `Ranker`.
+"""A language model with a catalog as a `Ranker`, and as the search behind every kind of request.
 
-Does not know titles, bundles or metrics: histories of item ids in, ranked item ids out.
+Does not know titles, bundles or metrics: histories or prompts in, ranked item ids out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from genrec.catalog import Catalog
+from genrec.catalog import Catalog, CatalogTrie
 from genrec.decoding import ConstrainedBeamSearch, Normalization
 from genrec.tasks import PromptBuilder
+
+
+@dataclass(frozen=True)
+class RankedItems:
+    """Lists of items, best first.
+
+    Attributes:
+        items: object `[n, k]`, "" where a list is shorter.
+        scores: float32 `[n, k]`, nats; minus infinity there.
+        certified: bool `[n, k]`: no item outside the list has a higher log-probability.
+    """
+
+    items: np.ndarray
+    scores: np.ndarray
+    certified: np.ndarray
+
+    @classmethod
+    def empty(cls, n: int, k: int) -> RankedItems:
+        """Lists with nothing in them yet."""
+        return cls(
+            np.full((n, k), "", dtype=object),
+            np.full((n, k), -np.inf, dtype=np.float32),
+            np.zeros((n, k), dtype=bool),
+        )
 
 
 class GenerativeRanker:
@@ -64,22 +89,109 @@ class GenerativeRanker:
         Returns:
             Items, object `[n, k]` ("" where there are fewer), and scores in nats, float32 `[n, k]`.
         """
-        items = np.full((len(histories), k), "", dtype=object)
-        scores = np.full((len(histories), k), -np.inf, dtype=np.float32)
+        ranked = RankedItems.empty(len(histories), k)
+        items, scores = ranked.items, ranked.scores
         known = [[item for item in history if item in self.catalog] for history in histories]
-        # prompts of like length share a batch; empty ones need no model
-        order = sorted((i for i in range(len(known)) if known[i]), key=lambda i: (len(known[i]), i))
-        names = np.array(self.catalog.item_ids, dtype=object)
-        for start in range(0, len(order), self.batch_size):
-            chosen = order[start : start + self.batch_size]
-            ids, mask = self.builder.batch([self.catalog.codes[self.catalog.rows(known[i])] for i in chosen])
-            found = self.search.search(torch.from_numpy(ids), torch.from_numpy(mask), k)
-            rows = found.rows.cpu().numpy()  # [batch, k]
-            items[chosen] = np.where(rows >= 0, names[rows], "")
-            scores[chosen] = found.scores.float().cpu().numpy()
+        filled = [i for i in range(len(known)) if known[i]]
+        found = self.after_prompts([self.prompt(known[i]) for i in filled], k)
+        items[filled], scores[filled] = found.items, found.scores
         popular = self.popular_items[:k]
         for i in range(len(known)):
             if not known[i]:
                 items[i, : len(popular)] = popular
                 scores[i, : len(popular)] = -np.arange(1, len(popular) + 1)
         return items, scores
+
+    def prompt(self, history: Sequence[str]) -> np.ndarray:
+        """The prompt of a history of catalog items, int64 `[tokens]`.
+
+        Raises:
+            DataError: An item that is not in the catalog.
+        """
+        return self.builder.history(self.catalog.codes[self.catalog.rows(list(history))])
+
+    def after_prompts(
+        self,
+        prompts: Sequence[np.ndarray],
+        k: int,
+        *,
+        allowed: Sequence[np.ndarray | None] | None = None,
+        exclude: Sequence[Sequence[int]] | None = None,
+        exact: bool = False,
+    ) -> RankedItems:
+        """The k best items after each prompt.
+
+        Args:
+            prompts: Token ids, int64 `[tokens]` each.
+            k: Items a prompt.
+            allowed: For each prompt which catalog rows may come out, bool `[catalog]`; None = any.
+            exclude: For each prompt catalog rows that are left out.
+            exact: Prove the lists.
+        """
+        found = RankedItems.empty(len(prompts), k)
+        masks: list[np.ndarray | None] = list(allowed or [None] * len(prompts))
+        for i, rows in enumerate(exclude or ()):
+            mask = masks[i]
+            if len(rows) and mask is not None:
+                mask = mask.copy()
+                mask[list(rows)] = False
+                masks[i] = mask
+        # prompts of like length share a batch
+        order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), i))
+        for start in range(0, len(order), self.batch_size):
+            for chosen in _of_one_mask(order[start : start + self.batch_size], masks):
+                without = [set() if exclude is None else set(exclude[i]) for i in chosen]
+                self._fill(found, chosen, [prompts[i] for i in chosen], masks[chosen[0]], without)
+        return found
+
+    def _fill(
+        self,
+        found: RankedItems,
+        chosen: list[int],
+        prompts: list[np.ndarray],
+        mask: np.ndarray | None,
+        without: list[set[int]],
+    ) -> None:
+        if mask is not None and not mask.any():
+            return
+        k = found.items.shape[1]
+        wanted = k if mask is not None else min(k + max(map(len, without)), len(self.catalog))
+        ids, real = self._padded(prompts)
+        result = self._search(mask).search(torch.from_numpy(ids), torch.from_numpy(real), wanted)
+        rows, scores = result.rows.cpu().numpy(), result.scores.float().cpu().numpy()  # [batch, wanted]
+        if mask is not None:
+            rows = np.where(rows >= 0, np.flatnonzero(mask)[rows], -1)
+        for place, i in enumerate(chosen):
+            kept = [
+                c for c, row in enumerate(rows[place].tolist()) if row >= 0 and row not in without[place]
+            ][:k]
+            found.items[i, : len(kept)] = self.catalog.item_array[rows[place, kept]]
+            found.scores[i, : len(kept)] = scores[place, kept]
+
+    def _search(self, mask: np.ndarray | None) -> ConstrainedBeamSearch:
+        if mask is None:
+            return self.search
+        trie = CatalogTrie.from_codes(self.catalog.codes[mask], self.catalog.spec.codebook_sizes)
+        return ConstrainedBeamSearch(
+            self.search.model,
+            trie,
+            self.builder.vocabulary,
+            normalize=self.search.normalize,
+            num_beams=self.search.num_beams,
+        )
+
+    def _padded(self, prompts: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        longest = max(len(prompt) for prompt in prompts)
+        ids = np.full((len(prompts), longest), self.builder.pad_token_id, dtype=np.int64)
+        mask = np.zeros_like(ids)
+        for row, prompt in enumerate(prompts):
+            ids[row, longest - len(prompt) :] = prompt
+            mask[row, longest - len(prompt) :] = 1
+        return ids, mask
+
+
+def _of_one_mask(chosen: list[int], masks: Sequence[np.ndarray | None]) -> list[list[int]]:
+    groups: dict[int, list[int]] = {}
+    for i in chosen:
+        groups.setdefault(id(masks[i]), []).append(i)
+    return list(groups.values())

@@ -5,9 +5,9 @@ Does not know training or HTTP. User ids and histories never enter a bundle.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -16,8 +16,18 @@ from genrec.data import ItemTable
 from genrec.decoding import Normalization
 from genrec.errors import DataError
 from genrec.recommender.bundle import BundleSettings, read_bundle, write_bundle
+from genrec.recommender.explanation import Explanation, explain
+from genrec.recommender.filters import Filters, as_filters
 from genrec.recommender.generative_ranker import GenerativeRanker
-from genrec.recommender.recommendations import Recommendation, recommended
+from genrec.recommender.query_prompts import QueryPrompts
+from genrec.recommender.recommendations import (
+    Recommendation,
+    Unknown,
+    checked_query,
+    known_items,
+    wanted_items,
+)
+from genrec.recommender.shortlisting import Request, Shortlister
 from genrec.semantic_ids import ItemTokenizer
 from genrec.tasks import PromptBuilder, Template
 from genrec.vocabulary import SemanticIdVocabulary
@@ -84,41 +94,132 @@ class GenerativeRecommender:
             num_beams=self.settings.num_beams,
             popular_items=self.settings.popular_items,
         )
+        queries = QueryPrompts(self.ranker.builder, self.recipe.get("tasks") or ())
+        self.shortlister = Shortlister(self.ranker, queries, catalog, items)
 
     def recommend(
         self,
-        history: Sequence[str],
+        history: Sequence[str] = (),
         k: int = 10,
         *,
+        query: str | None = None,
+        filters: Filters | Mapping[str, Any] | None = None,
+        exclude: Sequence[str] = (),
         exclude_history: bool = True,
-        unknown: Literal["error", "skip"] = "error",
+        exact: bool = False,
+        unknown: Unknown = "error",
     ) -> list[Recommendation]:
-        """The k best next items.
+        """The k best items for a history, a query, or both.
 
         Args:
-            history: Item ids, oldest first; the newest `settings.max_history` count. An empty history is
-                answered with the training log's most used items. A repeated item counts each time it stands
-                there.
-            k: Items wanted, at least 1.
+            history: Item ids, oldest first; the newest `settings.max_history` count. Without history and
+                query the answer is the training log's most used items. A repeated item counts each time it
+                stands there.
+            k: Items wanted, at least 1; more than the catalog has are cut to it.
+            query: What is wanted, in words. A model whose training had queries (`itemsearch`, `query2index`)
+                is asked with it; else BM25 over the item texts finds items, and with a history the model puts
+                the 200 best in order. `Recommendation.source` says which.
+            filters: What every item has to fulfil, enforced inside the search.
+            exclude: Item ids to leave out; ids that are not in the catalog do no harm.
             exclude_history: Leave out what the history holds already.
-            unknown: What to do about an id that is not in the catalog: raise, or leave it out.
+            exact: Prove the answer (see `Recommendation.certified`); slower.
+            unknown: What to do about an id of the history that is not in the catalog, or has been retired:
+                raise, or leave it out.
 
         Returns:
-            At most k recommendations, best first, no item twice; fewer only when the catalog has no more.
+            At most k recommendations, best first, no item twice; fewer where no more fit. An empty list means
+            that nothing fits: `why_nothing_fits` tells which demand is in the way.
 
         Raises:
-            DataError: An unknown item id with `unknown="error"`, or a text in place of a list.
-            DecodingError: k below 1.
+            ConfigError: Filters that cannot be used.
+            DataError: An unknown item id with `unknown="error"`, a column that filters ask for and that is
+                not there, or arguments of another kind.
+            DecodingError: k below 1, or above 10,000 in a larger catalog.
         """
-        return recommended(
-            self.ranker,
-            self.catalog,
-            self.items,
-            history,
+        return self.recommend_batch(
+            [history],
             k,
+            queries=None if query is None else [query],
+            filters=filters,
+            exclude=exclude,
             exclude_history=exclude_history,
+            exact=exact,
             unknown=unknown,
-        )
+        )[0]
+
+    def recommend_batch(
+        self,
+        histories: Sequence[Sequence[str]] | None = None,
+        k: int = 10,
+        *,
+        queries: Sequence[str] | None = None,
+        filters: Filters | Mapping[str, Any] | None = None,
+        exclude: Sequence[str] = (),
+        exclude_history: bool = True,
+        exact: bool = False,
+        unknown: Unknown = "error",
+    ) -> list[list[Recommendation]]:
+        """`recommend` for several requests at once, searched together.
+
+        Args:
+            histories: One history a request; None = all empty.
+            k: Items a request.
+            queries: One query a request.
+            filters: What every item of every request has to fulfil.
+            exclude: Item ids to leave out of every answer.
+            exclude_history: Leave out what a request's own history holds.
+            exact: Prove the answers.
+            unknown: The policy for unknown ids.
+
+        Returns:
+            One list a request; each is what `recommend` gives for it alone.
+
+        Raises:
+            DataError: Lists of different lengths, or what `recommend` raises.
+        """
+        given = [list(part) for part in (histories, queries) if part is not None]
+        if len({len(part) for part in given}) != 1:
+            raise DataError(
+                "a batch needs one history or query a request",
+                received=f"lists of {', '.join(str(len(part)) for part in given) or 'nothing'}",
+                remedy="pass lists of one length",
+            )
+        count = len(given[0])
+        wanted = wanted_items(k, len(self.catalog))
+        demands = as_filters(filters)
+        requests = []
+        for i in range(count):
+            asked = histories[i] if histories is not None else ()
+            known = known_items(self.catalog, asked, unknown)
+            left_out = frozenset([*exclude, *(known if exclude_history else ())])
+            query = checked_query(queries[i]) if queries is not None else ""
+            request = Request(tuple(known), query, (), demands, left_out, wanted, exact)
+            requests.append(request)
+        return self.shortlister.lists(requests)
+
+    def why_nothing_fits(self, filters: Filters | Mapping[str, Any]) -> list[tuple[str, int]]:
+        """Which single demands of filters are in the way.
+
+        Returns:
+            A demand in words and how many items would fit without it, the most helpful first; empty where
+            something fits, or where no one demand alone is the obstacle.
+        """
+        demands = as_filters(filters)
+        if self.shortlister.mask(demands).any():
+            return []
+        return [(part.describe()[0], count) for part, count in self.shortlister.index.obstacles(demands)]
+
+    def explain(self, item_id: str, *, nearest: int = 5) -> Explanation:
+        """What the codes of an item mean, by the items that share them, and which items are nearest.
+
+        Args:
+            item_id: An item of the catalog.
+            nearest: Near items wanted.
+
+        Raises:
+            DataError: An item that is not in the catalog.
+        """
+        return explain(self.catalog, self.items, item_id, nearest=nearest)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Writes one bundle: weights, tokenizers, vocabulary, catalog, items, recipe and metrics.

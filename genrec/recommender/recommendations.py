@@ -1,11 +1,11 @@
-"""What a recommender answers with, and how a ranker's list becomes an answer.
+"""What a recommender answers with, and the one policy for odd histories, ids and numbers.
 
 Does not know how a list was made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -14,6 +14,10 @@ from genrec.data import ItemTable
 from genrec.errors import DataError, DecodingError
 from genrec.ranking import Ranker
 
+Unknown = Literal["error", "skip"]
+Source = Literal["model", "popularity", "text", "text+model"]
+MOST_ITEMS = 10_000  # of one answer
+
 
 @dataclass(frozen=True)
 class Recommendation:
@@ -21,39 +25,41 @@ class Recommendation:
 
     Attributes:
         item_id: Its id in the item table.
-        score: Summed log-probability in nats of its Semantic ID (for the answer to an empty history: minus
-            its rank).
-        semantic_id: Its tokens, such as ("<a_12>", "<b_201>", "<c_7>").
         title: Its title, "" where the item table has none.
+        score: What it was ranked by, larger is better: the summed log-probability in nats of its Semantic ID
+            (`source` "model"), minus its rank ("popularity"), BM25 ("text"), or the reciprocal-rank sum of
+            BM25 and the model ("text+model").
+        certified: Whether it is proven that no item left out of the answer has a higher log-probability.
+        semantic_id: Its tokens, such as ("<a_12>", "<b_201>", "<c_7>").
+        source: What ranked it.
     """
 
     item_id: str
-    score: float
-    semantic_id: tuple[str, ...]
     title: str
+    score: float
+    certified: bool
+    semantic_id: tuple[str, ...]
+    source: Source = "model"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return asdict(self)
 
 
-def recommended(
-    ranker: Ranker,
-    catalog: Catalog,
-    items: ItemTable,
-    history: Sequence[str],
-    k: int,
-    *,
-    exclude_history: bool = True,
-    unknown: Literal["error", "skip"] = "error",
-) -> list[Recommendation]:
-    """The k best next items of a ranker; arguments and errors as in `GenerativeRecommender.recommend`."""
-    if isinstance(history, str):
+def known_items(catalog: Container[str], history: Sequence[str], unknown: Unknown = "error") -> list[str]:
+    """A history by the policy for unknown ids: those the catalog does not have, or has retired.
+
+    Raises:
+        DataError: Unknown ids with `unknown="error"`, ids that are no texts, or a text in place of a list.
+    """
+    if isinstance(history, str) or not isinstance(history, Sequence):
+        remedy = f"pass [{history!r}]" if isinstance(history, str) else "pass a list of texts"
+        raise DataError("a history is a list of item ids", received=repr(history)[:200], remedy=remedy)
+    wrong = next((item for item in history if not isinstance(item, str)), None)
+    if wrong is not None:
         raise DataError(
-            "a history is a list of item ids", received=repr(history), remedy=f"pass [{history!r}]"
+            "item ids are texts", received=repr(wrong)[:200], remedy="pass them as the item table has them"
         )
-    if k < 1:
-        raise DecodingError("asked for no item", received=f"k={k}", remedy="ask for k >= 1")
     if unknown not in ("error", "skip"):
         raise DataError(
             "unknown policy for unknown items", received=repr(unknown), remedy="use 'error' or 'skip'"
@@ -65,11 +71,58 @@ def recommended(
             received=", ".join(map(repr, strangers[:5])),
             remedy='leave them out, or pass unknown="skip"',
         )
+    return [item for item in history if item in catalog]
+
+
+def checked_query(query: object) -> str:
+    """A query without blanks around it.
+
+    Raises:
+        DataError: It is no text.
+    """
+    if not isinstance(query, str):
+        raise DataError(
+            "a query is a text", received=repr(query)[:200], remedy='pass "lip balm under 10", say'
+        )
+    return query.strip()
+
+
+def wanted_items(k: int, catalog_size: int) -> int:
+    """How many items an answer may hold: k, or the whole catalog where that is smaller.
+
+    Raises:
+        DecodingError: k below 1 or no whole number, or more than 10,000 items in one answer.
+    """
+    if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+        raise DecodingError("asked for no item", received=f"k={k!r}", remedy="ask for k >= 1")
+    wanted = min(k, catalog_size)
+    if wanted > MOST_ITEMS:
+        raise DecodingError(
+            "asked for more items than one answer holds",
+            received=f"k={k} of {catalog_size} items",
+            remedy=f"ask for at most {MOST_ITEMS}; `score` rates any list of items",
+        )
+    return wanted
+
+
+def recommended(
+    ranker: Ranker,
+    catalog: Catalog,
+    items: ItemTable,
+    history: Sequence[str],
+    k: int,
+    *,
+    exclude_history: bool = True,
+    unknown: Unknown = "error",
+) -> list[Recommendation]:
+    """The k best next items of any ranker; arguments and errors as in `GenerativeRecommender.recommend`."""
+    known = known_items(catalog, history, unknown)
     excluded = set(history) if exclude_history else set()
-    wanted = min(k + len(excluded), len(catalog))
-    ids, scores = ranker.rank([list(history)], wanted)
+    wanted = wanted_items(k, len(catalog))
+    ids, scores = ranker.rank([known], min(wanted + len(excluded), len(catalog)))
+    source: Source = "model" if known else "popularity"
     found = [
-        Recommendation(item, float(score), catalog.tokens(item), items.title(item))
+        Recommendation(item, items.title(item), float(score), False, catalog.tokens(item), source)
         for item, score in zip(ids[0], scores[0], strict=True)
         if item and item not in excluded
     ]

@@ -1,0 +1,210 @@
+"""From a request (history, query, filters) to a list of items: by the model, by text, or by both.
+
+Does not know conversations or bundles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from threading import Lock
+
+import numpy as np
+
+from genrec.baselines import BM25
+from genrec.catalog import Catalog
+from genrec.data import ItemTable
+from genrec.recommender.filter_index import FilterIndex
+from genrec.recommender.filters import Filters
+from genrec.recommender.generative_ranker import GenerativeRanker
+from genrec.recommender.query_prompts import QueryPrompts
+from genrec.recommender.recommendations import Recommendation, Source
+
+CANDIDATES = 200  # items that text finds for the model to put in order
+CONSTANT = 60.0  # of reciprocal rank fusion (Cormack et al., SIGIR 2009)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One list that is wanted; ids are known ones.
+
+    Attributes:
+        history: Item ids, oldest first.
+        query: What is asked for in words, "" = nothing.
+        like: Item ids the answer is to resemble.
+        filters: What every item has to fulfil.
+        exclude: Item ids that are left out besides.
+        k: Items wanted.
+        exact: Prove the model's list.
+        prompt: The prompt of a model that takes the request as a conversation, in place of both.
+    """
+
+    history: tuple[str, ...] = ()
+    query: str = ""
+    like: tuple[str, ...] = ()
+    filters: Filters = field(default_factory=Filters)
+    exclude: frozenset[str] = frozenset()
+    k: int = 10
+    exact: bool = False
+    prompt: np.ndarray | None = None
+
+
+class Shortlister:
+    """Answers requests.
+
+    - A history alone: the model's search. An empty one: the training log's most used items that fit; where
+      they are too few, the model's search after them, as if they were the history.
+    - A query: the model's search after the query's prompt where training had queries (`itemsearch` or
+      `query2index`); else BM25 over the item texts, and with a history the 200 best of it in the order of the
+      reciprocal-rank sum of BM25 and the model. Items without a word of the query are not found.
+    - Items to resemble: as a query, with their texts in its place.
+
+    The filters hold inside the search: what does not fulfil them is closed in the trie.
+
+    Args:
+        ranker: The model's search.
+        queries: How the model is asked with a query.
+        catalog: Items and their Semantic IDs.
+        items: Their texts.
+    """
+
+    def __init__(
+        self, ranker: GenerativeRanker, queries: QueryPrompts, catalog: Catalog, items: ItemTable
+    ) -> None:
+        self.ranker = ranker
+        self.queries = queries
+        self.catalog = catalog
+        self.items = items
+        self._lock = Lock()
+        self._row_of = {item: row for row, item in enumerate(catalog.item_ids)}
+        self._active = np.array([item in catalog for item in catalog.item_ids])  # retired items have rows too
+
+    @cached_property
+    def index(self) -> FilterIndex:
+        """The filters' masks over the catalog's rows."""
+        return FilterIndex(self.items, self.catalog.item_ids)
+
+    @cached_property
+    def texts(self) -> BM25:
+        """BM25 over the item texts."""
+        return BM25(self.items, self.catalog.item_ids)
+
+    def lists(self, requests: Sequence[Request]) -> list[list[Recommendation]]:
+        """One list a request, best first, at most k items; each depends on its own request alone."""
+        with self._lock:  # text tokenizers are not to be used by two threads at once
+            return self._lists(requests)
+
+    def _lists(self, requests: Sequence[Request]) -> list[list[Recommendation]]:
+        found: list[list[Recommendation]] = [[] for _ in requests]
+        asked: dict[tuple[int, bool], list[tuple[int, np.ndarray, np.ndarray | None, list[int]]]] = {}
+        for i, request in enumerate(requests):
+            mask = self.mask(request.filters) if request.filters else None
+            left_out = self._rows(request.exclude)
+            if mask is not None and not mask.any():
+                continue
+            prompt: np.ndarray
+            if request.prompt is not None:
+                prompt = request.prompt
+            elif request.like or (request.query and not self.queries.known):
+                found[i] = self._by_text(request, mask, left_out)
+                continue
+            elif request.query:
+                prompt = self.queries.prompt(request.query, self.catalog.codes[self._rows(request.history)])
+            elif request.history:
+                prompt = self.ranker.prompt(request.history)
+            else:
+                found[i] = self._without_history(request, mask, left_out)
+                continue
+            asked.setdefault((request.k, request.exact), []).append((i, prompt, mask, left_out))
+        for (k, exact), group in asked.items():
+            numbers, prompts, masks, left = zip(*group, strict=True)
+            ranked = self.ranker.after_prompts(prompts, k, allowed=masks, exclude=left, exact=exact)
+            for place, i in enumerate(numbers):
+                certified = ranked.certified[place].tolist()
+                found[i] = self._shown(ranked.items[place], ranked.scores[place], "model", certified)
+        return found
+
+    def mask(self, filters: Filters) -> np.ndarray:
+        """Which catalog rows fulfil the filters, retired items left out; bool `[catalog]`."""
+        mask: np.ndarray = self.index.mask(filters) & self._active
+        return mask
+
+    def _rows(self, item_ids: Iterable[str]) -> list[int]:
+        return [self._row_of[item] for item in item_ids if item in self._row_of]
+
+    def _without_history(
+        self, request: Request, mask: np.ndarray | None, left_out: list[int]
+    ) -> list[Recommendation]:
+        popular = [item for item in self.ranker.popular_items if item not in request.exclude]
+        if mask is not None:
+            popular = [item for item, fits in zip(popular, mask[self._rows(popular)], strict=True) if fits]
+        names = popular[: request.k]
+        missing = request.k - len(names)
+        if mask is not None and missing and self.ranker.popular_items:
+            newest = self.ranker.popular_items[: self.ranker.builder.max_history][::-1]
+            ranked = self.ranker.after_prompts(
+                [self.ranker.prompt(newest)],
+                missing,
+                allowed=[mask],
+                exclude=[[*left_out, *self._rows(names)]],
+            )
+            names += [item for item in ranked.items[0] if item]
+        scores = -np.arange(1, len(names) + 1, dtype=np.float32)
+        return self._shown(np.array(names, dtype=object), scores, "popularity")
+
+    def _by_text(
+        self, request: Request, mask: np.ndarray | None, left_out: list[int]
+    ) -> list[Recommendation]:
+        fits = (self._active if mask is None else mask).copy()
+        fits[left_out] = False
+        depth = max(CANDIDATES, request.k)
+        rows, scores = self._candidates(request, fits, depth)
+        history = request.history
+        if not len(rows) or not history:
+            return self._shown(self.catalog.item_array[rows[: request.k]], scores[: request.k], "text")
+        fits[:] = False
+        fits[rows] = True
+        ranked = self.ranker.after_prompts([self.ranker.prompt(history)], len(rows), allowed=[fits])
+        place = {item: number for number, item in enumerate(ranked.items[0].tolist()) if item}
+        names = self.catalog.item_array[rows]
+        sums = np.array(
+            [
+                1 / (CONSTANT + 1 + number) + 1 / (CONSTANT + 1 + place.get(item, len(rows)))
+                for number, item in enumerate(names.tolist())
+            ],
+            dtype=np.float32,
+        )
+        order = np.argsort(-sums, kind="stable")[: request.k]
+        return self._shown(names[order], sums[order], "text+model")
+
+    def _candidates(self, request: Request, fits: np.ndarray, depth: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows that fit and share a word, best first, and their BM25 scores."""
+        width = min(len(self.catalog), 4 * depth)
+        while True:
+            if request.like:
+                names, scores = self.texts.rank([list(request.like)], width)
+            else:
+                names, scores = self.texts.rank_queries([request.query], width)
+            shared = scores[0] > 0
+            rows = np.array(self._rows(names[0][shared].tolist()), dtype=np.int64)
+            kept = fits[rows]
+            if kept.sum() >= depth or not shared.all() or width == len(self.catalog):
+                return rows[kept][:depth], scores[0][shared][kept][:depth]
+            width = min(len(self.catalog), 4 * width)
+
+    def _shown(
+        self,
+        names: np.ndarray,
+        scores: np.ndarray,
+        source: Source,
+        certified: Sequence[bool] | None = None,
+    ) -> list[Recommendation]:
+        proven = certified or [False] * len(names)
+        return [
+            Recommendation(
+                item, self.items.title(item), float(score), flag, self.catalog.tokens(item), source
+            )
+            for item, score, flag in zip(names.tolist(), scores.tolist(), proven, strict=True)
+            if item
+        ]

@@ -1,0 +1,143 @@
+"""Requests: filters hold whatever the model says, batches equal single calls, queries find words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from genrec import GenerativeRecommender
+from genrec.errors import DataError, DecodingError
+from genrec.recommender import Filters
+
+DEMANDS = [
+    Filters(max_price=15),
+    Filters(min_price=20, categories=("Skin Care",)),
+    Filters(words=("dry skin",)),
+    Filters(brands=("Fallowmere",), exclude_categories=("Blushes",)),
+]
+
+
+@settings(max_examples=25)
+@given(st.data())
+def test_only_what_fits_comes_out_and_nothing_that_fits_is_lost(
+    shop: GenerativeRecommender, data: st.DataObject
+) -> None:
+    ids = shop.catalog.item_ids
+    history = data.draw(st.lists(st.sampled_from(ids[:20]), max_size=4))
+    filters = data.draw(st.sampled_from(DEMANDS))
+    exclude = data.draw(st.lists(st.sampled_from(ids), max_size=5))
+    query = data.draw(st.sampled_from([None, "face cream for dry skin"]))
+    fits = {i for i, f in zip(ids, shop.shortlister.mask(filters), strict=True) if f}
+    found = [r.item_id for r in shop.recommend(history, 200, query=query, filters=filters, exclude=exclude)]
+    assert len(found) == len(set(found))
+    rest = fits - set(exclude) - set(history)
+    assert set(found) <= rest
+    if query is None:
+        assert set(found) == rest
+
+
+def test_a_batch_gives_what_single_calls_give(shop: GenerativeRecommender) -> None:
+    ids = shop.catalog.item_ids
+    histories = [[ids[3]], [], [ids[1], ids[2], ids[1]], [ids[9]] * 30]
+    for options in ({}, {"filters": {"max_price": 20}}, {"queries": ["nail polish", "", "serum", "x"]}):
+        batch = shop.recommend_batch(histories, 5, **options)  # type: ignore[arg-type]
+        for i, history in enumerate(histories):
+            single: dict[str, Any] = {k: v for k, v in options.items() if k != "queries"}
+            if "queries" in options:
+                single["query"] = options["queries"][i]
+            alone = shop.recommend(history, 5, **single)
+            assert [r.item_id for r in alone] == [r.item_id for r in batch[i]]
+            assert [r.score for r in alone] == pytest.approx([r.score for r in batch[i]], abs=1e-4)
+
+
+def test_a_query_finds_its_words_and_says_what_ranked(shop: GenerativeRecommender) -> None:
+    found = shop.recommend(query="Nail Polish", k=3)
+    assert found
+    assert {r.source for r in found} == {"text"}
+    assert all("nail" in r.title.lower() or "polish" in r.title.lower() for r in found)
+    mixed = shop.recommend([shop.catalog.item_ids[0]], 3, query="nail polish")
+    assert {r.source for r in mixed} == {"text+model"}
+    assert shop.recommend(query="qqqqq") == []
+    assert {r.source for r in shop.recommend()} == {"popularity"}
+    assert {r.source for r in shop.recommend([shop.catalog.item_ids[0]])} == {"model"}
+
+
+def test_a_model_trained_on_queries_is_asked_with_them(shop: GenerativeRecommender) -> None:
+    trained = GenerativeRecommender(
+        shop.model, shop.text_tokenizer, shop.vocabulary, shop.catalog, shop.items,
+        settings=shop.settings, recipe={"tasks": {"seqrec": None, "itemsearch": None}},
+    )  # fmt: skip
+    history = shop.catalog.item_ids[:2]
+    for found in (trained.recommend(query="<a_1> nail", k=4), trained.recommend(history, 4, query="nail")):
+        assert {r.source for r in found} == {"model"}
+        assert len(found) == 4
+    prompt = trained.shortlister.queries.prompt("<a_1> <|eos|> nail" * 500, shop.catalog.codes[:2])
+    assert set(prompt) & set(shop.vocabulary.reserved_ids) == set(
+        shop.vocabulary.encode(shop.catalog.codes[:2]).reshape(-1)
+    )
+
+
+def test_nothing_fits_is_said(shop: GenerativeRecommender) -> None:
+    filters = {"max_price": 1, "brands": ["Fallowmere"]}
+    assert shop.recommend(filters=filters) == []
+    ((demand, count),) = shop.why_nothing_fits(filters)
+    assert (demand, count) == (
+        "price at most 1",
+        shop.shortlister.index.count(Filters(brands=("Fallowmere",))),
+    )
+    assert shop.why_nothing_fits({"max_price": 20}) == []
+
+
+def test_too_many_filters_for_the_popular_items_are_filled_up(shop: GenerativeRecommender) -> None:
+    found = shop.recommend(k=10, filters={"max_price": 20})
+    assert len(found) == 10
+    assert [r.score for r in found] == [-float(n) for n in range(1, 11)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "expected"),
+    [
+        ({"history": 5}, DataError, "list of item ids"),
+        ({"history": [5]}, DataError, "item ids are texts"),
+        ({"query": 5}, DataError, "a query is a text"),
+        ({"k": True}, DecodingError, "asked for no item"),
+        ({"k": 1.5}, DecodingError, "asked for no item"),
+    ],
+)
+def test_wrong_arguments_get_a_clear_error(
+    shop: GenerativeRecommender, arguments: dict[str, Any], error: type[Exception], expected: str
+) -> None:
+    with pytest.raises(error, match=expected):
+        shop.recommend(**arguments)
+    with pytest.raises(DataError, match="lists of 1, 2"):
+        shop.recommend_batch([[]], queries=["a", "b"])
+
+
+def test_huge_numbers_are_cut(shop: GenerativeRecommender) -> None:
+    item = shop.catalog.item_ids[0]
+    assert len(shop.recommend([item], 10**9)) == len(shop.catalog) - 1
+    assert shop.recommend([item] * 100_000, 3) == shop.recommend([item] * 20, 3)
+
+
+def test_explaining_an_item_tells_what_its_codes_share(shop: GenerativeRecommender) -> None:
+    catalog = shop.catalog
+    item = catalog.item_ids[7]
+    told = shop.explain(item, nearest=4)
+    assert told.semantic_id == catalog.tokens(item)
+    for depth, code in enumerate(told.codes, start=1):
+        members = [i for i in catalog.item_ids if catalog.tokens(i)[:depth] == told.semantic_id[:depth]]
+        assert code.num_items == len(members)
+        for name, share in code.categories:
+            held = sum(name in shop.items.row(i)["categories"] for i in members)
+            assert share == pytest.approx(held / len(members))
+        text = " ".join(shop.items.texts(("title", "description"), members)).lower()
+        assert all(word in text for word in code.words)
+    depths = [near.shared_codes for near in told.nearest]
+    assert depths == sorted(depths, reverse=True)
+    assert len(depths) == 4
+    assert "near: " in str(told)
+    with pytest.raises(DataError):
+        shop.explain("nowhere")
