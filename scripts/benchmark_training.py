@@ -18,11 +18,13 @@ from pathlib import Path
 import benchmark_training_adapters as adapters
 import benchmark_training_convergence as convergence
 import benchmark_training_data as data
+import benchmark_training_lora as lora
 import benchmark_training_loss as loss
+import torch
 from benchmark_training_results import Result, facts_of_machine, table, write_json
 from benchmark_training_shapes import Shape
 
-PARTS = ("convergence", "adapters", "data", "loss")
+PARTS = ("convergence", "adapters", "lora", "data", "loss")
 QUICK = ("data.num_items=200", "data.num_users=400", "align.patience=1", "align.validation_users=200")
 
 
@@ -39,12 +41,15 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of convergence")
     parser.add_argument("--every", type=int, default=50, help="steps between validations of convergence")
     parser.add_argument("--budget", type=float, default=6, help="tokens of the baseline / of packed rows")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="limit of a run of convergence")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="finished runs of convergence, for again")
     parser.add_argument(
         "--full-softmax", action="store_true", help="packed rows with plain cross-entropy, too"
     )
     parser.add_argument("--layers", type=int, default=28, help="of the model of adapters")
     parser.add_argument("--times", type=int, default=5, help="pairs of steps of adapters")
     parser.add_argument("--tokens", type=int, help="tokens a step of adapters and loss")
+    parser.add_argument("--histories", type=int, default=128, help="rows a step of lora")
     parser.add_argument("--users", type=int, help="users whose rows are held against memory")
     given = parser.parse_args()
     logging.basicConfig(level=logging.ERROR, format="%(message)s")
@@ -60,18 +65,23 @@ def main() -> int:
                 every_steps=given.every,
                 budget=1.5 if given.quick else given.budget,
                 full_softmax=given.full_softmax,
+                minutes=given.minutes,
+                kept=given.keep,
             )
         if "adapters" in given.only:
             tokens = given.tokens or 4096
             shape = Shape(2, 256, 16_000) if given.quick else Shape(given.layers)
             results += adapters.measure(shape, tokens, given.times)
+        if "lora" in given.only:
+            results += lora.measure(8 if given.quick else given.histories, quick=given.quick)
         if "data" in given.only:
             users = given.users or (50_000 if given.quick else 1_000_000)
             shop = [f"output_dir={folder}", *(overrides[1:] if given.quick else ())]
             results += data.measure(shop, users, *((300, 200, 400) if given.quick else (3000, 1000, 3000)))
         if "loss" in given.only:
             tokens = given.tokens or (256 if given.quick else 4096)
-            results += loss.measure(tokens, 128 if given.quick else 256)
+            width = 1024 if torch.accelerator.is_available() else 256
+            results += loss.measure(tokens, 128 if given.quick else width)
     if given.json:
         facts = {"arguments": sys.argv[1:], **facts_of_machine()}
         write_json(given.json, results, facts)

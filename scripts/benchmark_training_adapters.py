@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from benchmark_training_results import Result, median_ratio
+from benchmark_training_results import Result, attempt, device, median_ratio, synchronised
 from benchmark_training_shapes import Shape, catalog_of, tokens_of, vocabulary_at_end
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
 
@@ -54,6 +54,7 @@ def stepper(
     model.train()
 
     def step() -> float:
+        synchronised()
         began = time.perf_counter()
         if through_head:
             out = model(input_ids=ids, output_hidden_states=True, use_cache=False, logits_to_keep=1)
@@ -64,6 +65,7 @@ def stepper(
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
+        synchronised()
         return time.perf_counter() - began
 
     return step
@@ -74,14 +76,15 @@ def steps(shape: Shape, tokens: int, times: int) -> list[Result]:
     new = tokens_of(SPEC)
     vocabulary = vocabulary_at_end(SPEC, shape.rows)
     catalog = catalog_of([f"item{number:05d}" for number in range(ITEMS)], SPEC)
-    loss_of = SemanticIdLoss(catalog.trie, vocabulary, "allowed")
+    loss_of = SemanticIdLoss(catalog.trie, vocabulary, "allowed", device())
     rng = np.random.default_rng(0)
     items = rng.integers(ITEMS, size=(-(-tokens // ROW), ROW // SPEC.length))
     ids = torch.from_numpy(vocabulary.encode(catalog.codes[items])).flatten(1)  # [rows, items * L]
+    ids = ids.to(device())
     plain = LoraConfig(task_type="CAUSAL_LM", r=RANK, lora_alpha=ALPHA, target_modules="all-linear")
-    ours = add_lora(shape.model(new), vocabulary, r=RANK, alpha=ALPHA)
+    ours = add_lora(shape.model(new, device()), vocabulary, r=RANK, alpha=ALPHA)
     with_rows = stepper(ours, loss_of, ids, through_head=True)
-    without = stepper(get_peft_model(shape.model(new), plain), loss_of, ids, through_head=False)
+    without = stepper(get_peft_model(shape.model(new, device()), plain), loss_of, ids, through_head=False)
     pairs = [(with_rows(), without()) for _ in range(times + 1)][1:]  # the first pair warms up
     took, plain_took = zip(*pairs, strict=True)
     name = f"a step of {ids.numel():,} tokens, {shape}"
@@ -94,4 +97,5 @@ def steps(shape: Shape, tokens: int, times: int) -> list[Result]:
 
 def measure(shape: Shape, tokens: int, times: int) -> list[Result]:
     """The size of Qwen3-0.6B's adapter, and the step of a shape."""
-    return [*size(Shape()), *steps(shape, tokens, times)]
+    name = f"LoRA with new rows, {shape}"
+    return [*size(Shape()), *attempt(name, steps, shape, tokens, times)]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from benchmark_training_meter import Meter
 from benchmark_training_results import Result
@@ -26,6 +27,8 @@ def measure(
     every_steps: int,
     budget: float,
     full_softmax: bool,
+    minutes: float = float("inf"),
+    kept: Path | None = None,
 ) -> list[Result]:
     """All runs of all seeds.
 
@@ -37,18 +40,27 @@ def measure(
         budget: What the baseline may spend: so many times the tokens that the packed run took to 95 % of its
             best.
         full_softmax: Whether packed rows are trained with the plain cross-entropy as well.
+        minutes: Hard limit of each run.
+        kept: Folder in which finished runs lie and are found again.
     """
     results = []
     for seed in seeds:
-        contest = Contest(Recipe.load(recipe, [*overrides, f"seed={seed}"]), every_steps)
-        ours = contest.packed("allowed", float("inf"))
-        runs = {PACKED: ours}
-        most = budget * float(ours.reached(SHARE * ours.best)[0][0])
-        if full_softmax:
-            runs[PACKED_FULL] = contest.packed("full", most)
-        runs[PREFIX] = contest.row_per_prefix(most, ours.points[0][0] / every_steps)
-        results += compared(f"{contest.recipe.name}, seed {seed}", runs, GOALS.get(contest.recipe.name))
+        contest = Contest(Recipe.load(recipe, [*overrides, f"seed={seed}"]), every_steps, 60 * minutes, kept)
+        results += _held(contest, budget, full_softmax)
     return results
+
+
+def _held(contest: Contest, budget: float, full_softmax: bool) -> list[Result]:
+    """One contest: its runs one after the other, compared."""
+    ours = contest.once("packed", lambda: contest.packed("allowed", float("inf")))
+    runs = {PACKED: ours}
+    most = budget * float(ours.reached(SHARE * ours.best)[0][0])
+    if full_softmax:
+        runs[PACKED_FULL] = contest.once("packed-full", lambda: contest.packed("full", most))
+    step_tokens = ours.points[0][0] / contest.every_steps
+    runs[PREFIX] = contest.once("prefix", lambda: contest.row_per_prefix(most, step_tokens))
+    name = f"{contest.recipe.name}, seed {contest.recipe.seed}"
+    return compared(name, runs, GOALS.get(contest.recipe.name))
 
 
 def compared(name: str, runs: dict[str, Meter], goal: float | None) -> list[Result]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmark_training_results import Result, fresh_process, median_ratio, memory
+from benchmark_training_results import Result, fresh_process, median_ratio, resident
 from benchmark_training_shapes import catalog_of
 from benchmark_training_text_rows import CHAT_TEMPLATE, TextRows
 from transformers import PreTrainedTokenizerBase, TrainerCallback
@@ -164,13 +164,13 @@ def memory_of(users: int) -> tuple[float, float]:
     builder = PromptBuilder.for_tokenizer(text_tokenizer, vocabulary)
     items = rng.integers(len(catalog), size=users * HISTORY, dtype=np.int32)
     offsets = np.arange(0, len(items) + 1, HISTORY)
-    before = memory()
+    before = resident()
     task = SeqRec(catalog.codes, items, offsets)
     rows = TokenRows(TaskMixture(catalog, [task]), builder)
     for index in rng.integers(users, size=READ).tolist():
         _ = rows[index]
     arrays = task.starts.nbytes + task.lengths.nbytes
-    return memory() - before, arrays / 2**20
+    return resident() - before, arrays / 2**20
 
 
 def memory_of_users(users: int) -> list[Result]:

@@ -5,14 +5,19 @@ Does not know which trainer runs.
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from benchmark_training_results import synchronised
 from transformers import TrainerCallback
+
+from genrec.artifacts import atomic_write_text
 
 logger = logging.getLogger("benchmark")
 
@@ -23,6 +28,10 @@ class Meter(TrainerCallback):
 
     Attributes:
         collate: The trainer's own collator, through which the batches are counted.
+        every_steps: Optimiser steps between validations.
+        patience: Validations without a better one before the run stops.
+        most_tokens: Tokens after which it stops.
+        most_seconds: Time after which it stops, validations counted.
         points: Tokens, seconds, processor seconds and NDCG@10 at every validation.
     """
 
@@ -30,6 +39,7 @@ class Meter(TrainerCallback):
     every_steps: int
     patience: int
     most_tokens: float
+    most_seconds: float = float("inf")
     validate: Callable[[Any], float] | None = None
     tokens: int = 0
     seconds: float = 0.0
@@ -43,12 +53,14 @@ class Meter(TrainerCallback):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Starts the clocks."""
+        self._first = time.perf_counter()
         self._began = time.perf_counter(), time.process_time()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Validates where it is time; the clocks stand still meanwhile."""
         if state.global_step % self.every_steps:
             return
+        synchronised()
         self.seconds += time.perf_counter() - self._began[0]
         self.processor += time.process_time() - self._began[1]
         value = self.validate(kwargs["model"])
@@ -58,8 +70,19 @@ class Meter(TrainerCallback):
         )
         best = int(np.argmax([point[3] for point in self.points]))
         worse = len(self.points) - 1 - best
-        control.should_training_stop = worse >= self.patience or self.tokens >= self.most_tokens
+        spent = self.tokens >= self.most_tokens or time.perf_counter() - self._first >= self.most_seconds
+        control.should_training_stop = spent or worse >= self.patience
         self._began = time.perf_counter(), time.process_time()
+
+    def save(self, path: Path) -> None:
+        """Keeps what a finished run measured."""
+        atomic_write_text(path, json.dumps({"tokens": self.tokens, "points": self.points}))
+
+    @classmethod
+    def load(cls, path: Path) -> Meter:
+        """A finished run, as `save` kept it."""
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        return cls(len, 0, 0, 0, tokens=kept["tokens"], points=[tuple(point) for point in kept["points"]])
 
     @property
     def best(self) -> float:

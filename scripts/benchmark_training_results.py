@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import json
+import math
 import multiprocessing
 import os
 import statistics
@@ -15,6 +16,8 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
+
+import torch
 
 T = TypeVar("T")
 
@@ -25,7 +28,7 @@ class Result:
 
     Attributes:
         name: What was measured, with the shape or data behind it.
-        value: The number.
+        value: The number; NaN where it could not be measured, which the note explains.
         unit: Its unit, `x` for a ratio.
         at_least: The goal, where more is better.
         at_most: The goal, where less is better.
@@ -44,7 +47,7 @@ class Result:
     @property
     def met(self) -> bool | None:
         """Whether the goal is met; None without a goal."""
-        if self.at_least is None and self.at_most is None:
+        if (self.at_least is None and self.at_most is None) or math.isnan(self.value):
             return None
         low = float("-inf") if self.at_least is None else self.at_least
         return low <= self.value <= (float("inf") if self.at_most is None else self.at_most)
@@ -60,6 +63,8 @@ class Result:
         """Plain values."""
         row = asdict(self)
         del row["at_least"], row["at_most"]
+        if math.isnan(self.value):
+            row["value"] = None
         return {**row, "goal": self.goal, "met": self.met}
 
 
@@ -69,6 +74,7 @@ def table(results: Sequence[Result]) -> str:
     lines = ["| what | value | goal | met | identical | note |", "|---|---|---|---|---|---|"]
     for row in results:
         value = f"{row.value:,.4g} {row.unit}" if abs(row.value) < 1e4 else f"{row.value:,.0f} {row.unit}"
+        value = "" if math.isnan(row.value) else value
         cells = (row.name, value, row.goal, words[row.met], words[row.identical], row.note)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
@@ -88,7 +94,16 @@ def fresh_process(function: Callable[..., T], *arguments: object) -> T:
 
 
 def memory(peak: bool = False) -> float:
-    """Resident memory of this process in MiB, now or at its highest since `reset_peak` (Linux only)."""
+    """MiB of tensors on the GPU where there is one, else `resident`; now, or the most since `reset_peak`."""
+    if not torch.accelerator.is_available():
+        return resident(peak)
+    gc.collect()
+    synchronised()
+    return (torch.cuda.max_memory_allocated() if peak else torch.cuda.memory_allocated()) / 2**20
+
+
+def resident(peak: bool = False) -> float:
+    """Resident memory of this process in MiB, now or the most since `reset_peak` (Linux only)."""
     wanted = "VmHWM:" if peak else "VmRSS:"
     gc.collect()
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
@@ -97,19 +112,42 @@ def memory(peak: bool = False) -> float:
 
 def reset_peak() -> None:
     """Lets the peak of memory start from now."""
+    if torch.accelerator.is_available():
+        torch.cuda.reset_peak_memory_stats()
+        return
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 
 
+def device() -> torch.device:
+    """Where to measure: the GPU where there is one."""
+    return torch.accelerator.current_accelerator() or torch.device("cpu")
+
+
+def synchronised() -> None:
+    """Waits until a GPU has done what it was asked for."""
+    if torch.accelerator.is_available():
+        torch.accelerator.synchronize()
+
+
+def attempt(name: str, function: Callable[..., list[Result]], *arguments: object) -> list[Result]:
+    """What `function` measures, or a row that says why it could not."""
+    try:
+        return function(*arguments)
+    except Exception as error:
+        why = (str(error).strip().splitlines() or [""])[0]
+        return [Result(name, float("nan"), "", note=f"not measured: {type(error).__name__}: {why[:200]}")]
+
+
 def facts_of_machine() -> dict[str, object]:
-    """Cores, threads and versions."""
+    """Cores, GPU, threads and versions."""
     import platform
 
-    import torch
     import transformers
     import trl
 
     return {
         "cores": os.cpu_count(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "machine": platform.machine(),
         "torch_threads": torch.get_num_threads(),
         "torch": torch.__version__,

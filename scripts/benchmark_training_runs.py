@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,10 +38,19 @@ class Contest:
     Args:
         recipe: Data, IDs, model and training.
         every_steps: Optimiser steps between validations.
+        most_seconds: Hard limit of a run, validations counted.
+        kept: Folder in which finished runs lie; they are not run again. None = nothing is kept.
     """
 
-    def __init__(self, recipe: Recipe, every_steps: int) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        every_steps: int,
+        most_seconds: float = float("inf"),
+        kept: Path | None = None,
+    ) -> None:
         self.recipe, self.every_steps = recipe, every_steps
+        self.most_seconds, self.kept = most_seconds, kept
         self.inputs: Inputs = load_inputs(recipe)
         build_ids(recipe, self.inputs)
         self.catalog = load_catalog(recipe)
@@ -48,6 +58,21 @@ class Contest:
         if section.validation_users:
             cases = cases.sample(min(section.validation_users, len(cases)), seed=recipe.seed)
         self.evaluator = RetrievalEvaluator(cases, item_ids=self.catalog.item_ids, ks=(10,), bootstrap=0)
+
+    def once(self, name: str, run: Callable[[], Meter]) -> Meter:
+        """What a run measured; one that is kept is read."""
+        if self.kept is None:
+            return run()
+        self.kept.mkdir(parents=True, exist_ok=True)
+        path = self.kept / f"{self.recipe.name}-{self.recipe.seed}-{name}.json"
+        if not path.exists():
+            run().save(path)
+        return Meter.load(path)
+
+    def meter(self, collate: Any, most_tokens: float) -> Meter:
+        """The meter of a run, still without its validation."""
+        patience = self.recipe.align.patience
+        return Meter(collate, self.every_steps, patience, most_tokens, self.most_seconds)
 
     def arguments(self, folder: str, batch: int) -> dict[str, Any]:
         """The training arguments that all runs share."""
@@ -99,7 +124,7 @@ class Contest:
                     residual_dropout=section.residual_dropout,
                 ),
             )
-            meter = Meter(trainer.data_collator, self.every_steps, section.patience, most_tokens)
+            meter = self.meter(trainer.data_collator, most_tokens)
             meter.validate = self.validation(trainer.prompt_builder, [normalize], trainer.averaging)
             trainer.data_collator = meter
             trainer.add_callback(meter)
@@ -123,7 +148,7 @@ class Contest:
                 args=SFTConfig(**self.arguments(folder, batch), train_sampling_strategy="group_by_length"),
                 callbacks=[averaging],
             )
-            meter = Meter(trainer.data_collator, self.every_steps, section.patience, most_tokens)
+            meter = self.meter(trainer.data_collator, most_tokens)
             meter.validate = self.validation(builder, ["full", "allowed"], averaging)
             trainer.data_collator = meter
             trainer.add_callback(meter)

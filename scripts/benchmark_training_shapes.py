@@ -28,34 +28,44 @@ class Shape:
         width: Hidden size.
         rows: Rows of the matrix before new tokens.
         dtype: Of the weights.
+        heads: Attention heads.
+        kv_heads: Heads of keys and values.
+        head_dim: Width of a head; None = an eighth of the hidden size, as in Qwen3-0.6B.
+        intermediate: Width of the feed-forward layer; None = three times the hidden size.
+        tied: Whether head and input rows are one matrix.
     """
 
     layers: int = 28
     width: int = 1024
     rows: int = PADDED_MATRIX
     dtype: torch.dtype = torch.bfloat16
+    heads: int = 16
+    kv_heads: int = 8
+    head_dim: int | None = None
+    intermediate: int | None = None
+    tied: bool = True
 
     def __str__(self) -> str:
         """For the table."""
         dtype = str(self.dtype).removeprefix("torch.")
         return f"Qwen3 of {self.layers} layers, width {self.width}, {self.rows:,} rows, {dtype}"
 
-    def model(self, new_tokens: int, device: str = "cpu") -> PreTrainedModel:
+    def model(self, new_tokens: int, device: torch.device | str = "cpu") -> PreTrainedModel:
         """Random weights, the same every time, with rows for the new tokens."""
         torch.manual_seed(0)
         config = Qwen3Config(
             vocab_size=self.rows + new_tokens,
             hidden_size=self.width,
-            intermediate_size=3 * self.width,
+            intermediate_size=self.intermediate or 3 * self.width,
             num_hidden_layers=self.layers,
-            num_attention_heads=16,
-            num_key_value_heads=8,
-            head_dim=self.width // 8,
-            tie_word_embeddings=True,
+            num_attention_heads=self.heads,
+            num_key_value_heads=self.kv_heads,
+            head_dim=self.head_dim or self.width // 8,
+            tie_word_embeddings=self.tied,
             dtype=self.dtype,
         )
         with torch.device(device):
-            return Qwen3ForCausalLM(config).to(self.dtype)
+            return Qwen3ForCausalLM._from_config(config, dtype=self.dtype)
 
 
 def tokens_of(spec: SemanticIdSpec) -> int:

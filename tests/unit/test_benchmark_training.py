@@ -75,6 +75,27 @@ def test_a_curve_is_straight_between_two_validations(part: Part) -> None:
     np.testing.assert_allclose(spent, [300, 5.0, 9.0])
 
 
+def test_a_kept_run_is_read_and_not_run_again(part: Part, tmp_path: Path) -> None:
+    meter = part("meter").Meter
+    ran = meter(collate=len, every_steps=1, patience=1, most_tokens=1, tokens=7, points=[(7, 1.0, 2.0, 0.5)])
+    ran.save(tmp_path / "run.json")
+    read = meter.load(tmp_path / "run.json")
+    assert (read.tokens, read.points, read.best) == (ran.tokens, ran.points, 0.5)
+
+
+def test_what_cannot_be_measured_has_a_row_that_says_why(part: Part, tmp_path: Path) -> None:
+    results = part("results")
+
+    def fails(name: str) -> list[object]:
+        raise RuntimeError(f"{name} is out of memory\nmore of it")
+
+    [row] = results.attempt("a step", fails, "it")
+    assert (row.met, row.note) == (None, "not measured: RuntimeError: it is out of memory")
+    results.write_json(tmp_path / "out.json", [row], {})
+    assert json.loads((tmp_path / "out.json").read_text())["results"][0]["value"] is None
+    assert results.table([row]).splitlines()[2].startswith("| a step |  |")
+
+
 def test_ratios_say_who_never_got_there(part: Part) -> None:
     convergence, meter = part("convergence"), part("meter").Meter
     runs = {}

@@ -1,0 +1,74 @@
+"""The ablation of tasks: its jobs, and the table of their results."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+
+
+def write_job(folder: Path, mixture: str, seed: int, values: list[float]) -> None:
+    job = {"regime": "scratch", "mixture": mixture, "seed": seed, "seconds of training": 60.0}
+    path = folder / f"scratch-{mixture}-{seed}.json"
+    path.write_text(json.dumps({**job, "ndcg@10 of each case": values}))
+
+
+@pytest.fixture
+def scripts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+
+
+@pytest.mark.usefixtures("scripts")
+def test_gains_are_paired_by_case_and_seed(tmp_path: Path) -> None:
+    import ablation_tasks_table as page
+
+    for seed in (0, 1):
+        write_job(tmp_path, "seqrec", seed, [0.0, 0.5, 1.0, 0.0])
+        write_job(tmp_path, "all", seed, [0.25, 0.75, 1.25, 0.25] if seed else [0.0, 0.5, 1.0, 0.0])
+    write_job(tmp_path, "all", 2, [1.0, 1.0, 1.0, 1.0])  # its seqrec is not there yet
+    lines = page.table("scratch", page.read(tmp_path)["scratch"], 200).splitlines()
+    assert [line.split(" | ")[0] for line in lines[2:]] == ["| seqrec", "| all"]
+    assert lines[2].split(" | ")[3] == ".3750, .3750"
+    # the gain is the same for every case, so that its interval is a point
+    assert lines[3].split(" | ")[4] == "+.1250 [+.1250, +.1250]"
+
+
+@pytest.mark.usefixtures("scripts")
+def test_every_job_of_the_list_is_one_the_script_takes() -> None:
+    import ablation_tasks
+
+    listed = ablation_tasks.jobs([0, 1])
+    assert len(set(listed)) == len(listed) == 2 + 2 * 2 * len(ablation_tasks.MIXTURES)
+    for job in listed:
+        regime, mixture, seed = job.split()
+        assert regime in ablation_tasks.REGIMES
+        assert mixture in (*ablation_tasks.MIXTURES, "base")
+        assert int(seed) in (0, 1)
+
+
+@pytest.mark.slow
+def test_a_job_trains_on_a_model_that_has_read_the_texts_and_is_done_once(tmp_path: Path) -> None:
+    command = [
+        *(sys.executable, str(SCRIPTS / "ablation_tasks.py"), "lora", "+item2index", "0"),
+        *("--recipe", "quickstart", "--output", str(tmp_path), "--cap", "40"),
+        *(
+            "data.num_items=60",
+            "data.num_users=80",
+            "embeddings.dim=8",
+            "item_tokenizer.definition=rkmeans-3x64",
+        ),
+        *("model.hidden_size=16", "model.intermediate_size=16", "model.num_heads=2"),
+        *("model.text_vocab_size=300", "align.batch_size=16", "align.epochs=2", "align.validation_users=20"),
+    ]
+    for said in ("rows an epoch", ""):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert ("item2index: 40 rows an epoch" in done.stderr) is bool(said)
+    job = json.loads((tmp_path / "lora-item2index-0.json").read_text())
+    assert len(job["ndcg@10 of each case"]) == 80
+    assert job["metrics"]["ndcg@10"] == pytest.approx(sum(job["ndcg@10 of each case"]) / 80, abs=1e-4)
