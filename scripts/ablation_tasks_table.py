@@ -2,8 +2,8 @@
 
 python scripts/ablation_tasks_table.py outputs/ablation
 
-Does not know models. Values are means over test cases and seeds; the gain is paired by test case and seed; in
-brackets are 95 % bootstrap intervals over test cases.
+Values are means over test cases and seeds; the gain is paired by test case and seed; in
+brackets are 95 % bootstrap intervals over test cases. Does not know models.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+from ablation_tasks_job import MIXTURES
 
 from genrec.evaluation.bootstrap import bootstrap_intervals
 
 ALONE = "seqrec"
-ORDER = (ALONE, "+item2index", "+index2item", "+fusionseqrec", "+itemsearch", "+preferenceobtain", "all")
 
 
 def read(folder: Path) -> dict[str, dict[str, dict[int, dict[str, object]]]]:
@@ -31,14 +31,14 @@ def read(folder: Path) -> dict[str, dict[str, dict[int, dict[str, object]]]]:
     return found
 
 
-def table(regime: str, mixtures: dict[str, dict[int, dict[str, object]]], resamples: int) -> str:
+def table(regime: str, mixtures: dict[str, dict[int, dict[str, object]]], resamples: int = 2000) -> str:
     """The rows of one regime; a gain is shown over the seeds that both sides have."""
     lines = [
         f"| {regime} | Recall@10 | NDCG@10 | by seed | gain in NDCG@10 | seconds |",
         "|---|---|---|---|---|---|",
     ]
     alone = mixtures.get(ALONE, {})
-    for mixture in (name for name in ORDER if name in mixtures):
+    for mixture in (name for name in MIXTURES if name in mixtures):
         seeds = mixtures[mixture]
         ndcg = {seed: np.array(job["ndcg@10 of each case"]) for seed, job in seeds.items()}  # [cases] each
         values = {"ndcg": np.mean(list(ndcg.values()), axis=0)}
@@ -63,19 +63,16 @@ def shown(values: np.ndarray, ends: tuple[float, float], *, signed: bool = False
 
 def number(value: float, signed: bool = False) -> str:
     """Four digits without the zero before the point."""
-    return f"{value:+.4f}".replace("0.", ".", 1) if signed else f"{value:.4f}".replace("0.", ".", 1)
+    return (f"{value:+.4f}" if signed else f"{value:.4f}").replace("0.", ".", 1)
 
 
 def main() -> None:
     """Reads the folder and prints."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--resamples", type=int, default=2000)
     given = parser.parse_args()
     found = read(given.folder)
-    sys.stdout.write("\n".join(table(regime, found[regime], given.resamples) for regime in sorted(found)))
+    sys.stdout.write("\n".join(table(regime, found[regime]) for regime in sorted(found)))
 
 
 if __name__ == "__main__":
