@@ -39,6 +39,7 @@ class ItemLevelConfig(PreTrainedConfig):
         intermediate_size: Width of the feed-forward layers.
         max_positions: Longest history.
         dropout: Dropout rate everywhere.
+        label_smoothing: Share of each level's target that is spread over the children.
         initializer_range: Standard deviation of the initial weights.
     """
 
@@ -57,6 +58,7 @@ class ItemLevelConfig(PreTrainedConfig):
     intermediate_size: int = 256
     max_positions: int = 50
     dropout: float = 0.3
+    label_smoothing: float = 0.0
     initializer_range: float = 0.02
 
 
@@ -211,13 +213,20 @@ class ItemLevelModel(PreTrainedModel):
         return self.get_parameter(f"content_queries.{level}.weight")  # [content, width]
 
     def item_losses(self, states: Tensor, targets: Tensor) -> Tensor:
-        """Minus log-probability in nats, float32 `[n]`, of items `targets [n]` after `states [n, width]`."""
+        """Minus log-probability in nats, float32 `[n]`, of items `targets [n]` after `states [n, width]`.
+
+        In training mode each level's target is smoothed by `config.label_smoothing`.
+        """
         paths = self.trie.paths[targets]  # [n, L]
         parents = torch.zeros_like(targets)
         total = torch.zeros(len(targets), device=states.device)
         for level in range(self.trie.length):
             chosen = paths[:, level] - self.trie.first_child(level, parents)  # place among the children
-            total = total - self.step(level, states, parents).gather(1, chosen.unsqueeze(1)).squeeze(1)
+            log_probs = self.step(level, states, parents)  # [n, c]
+            found = log_probs.gather(1, chosen.unsqueeze(1)).squeeze(1)
+            if self.config.label_smoothing and self.training:
+                found = found.lerp(_mean_of_finite(log_probs), self.config.label_smoothing)
+            total = total - found
             if level + 1 < self.trie.length:
                 parents = paths[:, level]
                 states = self.advance(level, states, parents)
@@ -247,3 +256,9 @@ class ItemLevelModel(PreTrainedModel):
         known = labels >= 0
         losses = self.item_losses(states[known], labels[known])
         return ModelOutput(loss=mean_loss(losses, num_items_in_batch), states=states)
+
+
+def _mean_of_finite(values: Tensor) -> Tensor:
+    """Mean of each row's finite entries, `[n, c] -> [n]`."""
+    finite = values.isfinite()
+    return values.masked_fill(~finite, 0).sum(-1) / finite.sum(-1).clamp(min=1)

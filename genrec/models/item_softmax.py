@@ -33,6 +33,7 @@ class ItemSoftmaxConfig(PreTrainedConfig):
         intermediate_size: Width of the feed-forward layers.
         max_positions: Longest history.
         dropout: Dropout rate everywhere.
+        label_smoothing: Share of the target that is spread over all items in training.
         activation: Of the feed-forward layers: `gelu` or `relu`.
         input_norm: A LayerNorm on the input; without one the items' vectors are multiplied by the root of
             the width, as SASRec's authors do.
@@ -50,6 +51,7 @@ class ItemSoftmaxConfig(PreTrainedConfig):
     intermediate_size: int = 256
     max_positions: int = 50
     dropout: float = 0.3
+    label_smoothing: float = 0.0
     activation: str = "gelu"
     input_norm: bool = True
     initializer_range: float = 0.02
@@ -144,5 +146,6 @@ class ItemSoftmaxModel(PreTrainedModel):
             return ModelOutput(states=states)
         known = labels >= 0
         logits = self.logits(states[known]).float()  # [n, items]
-        losses = functional.cross_entropy(logits, labels[known], reduction="none")
+        smoothing = self.config.label_smoothing if self.training else 0.0
+        losses = functional.cross_entropy(logits, labels[known], reduction="none", label_smoothing=smoothing)
         return ModelOutput(loss=mean_loss(losses, num_items_in_batch), states=states)

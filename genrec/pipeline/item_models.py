@@ -13,14 +13,14 @@ from typing import Any, TypeVar
 
 import torch
 from tqdm.auto import tqdm
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, TrainerCallback
 
 from genrec.artifacts import atomic_write_text
 from genrec.data import Split, canonical_order
 from genrec.errors import ConfigError
 from genrec.evaluation import RetrievalCallback, RetrievalEvaluator
 from genrec.ranking import Ranker
-from genrec.tasks import ItemSequences
+from genrec.tasks import ItemAugmentation, ItemSequences
 from genrec.training import ItemTrainer, ItemTrainingConfig
 
 logger = logging.getLogger(__name__)
@@ -39,6 +39,8 @@ def train_item_model(
     patience: int = 5,
     validation_users: int = 0,
     mask_history: bool = False,
+    augmentation: ItemAugmentation | None = None,
+    callbacks: Sequence[TrainerCallback] = (),
 ) -> tuple[M, RetrievalCallback]:
     """Trains until validation NDCG@10 gets no better; a killed run is taken up at its newest checkpoint.
 
@@ -52,6 +54,8 @@ def train_item_model(
         patience: Validations without a better value before training stops; 0 = never.
         validation_users: Users of the validation sample; 0 = all.
         mask_history: Whether validation takes a history's items out of the lists.
+        augmentation: Other readings of the training rows; None = as they are.
+        callbacks: More callbacks of the trainer.
 
     Returns:
         The model with the best weights, in evaluation mode, and the callback, which knows their value and
@@ -62,9 +66,13 @@ def train_item_model(
         cases = cases.sample(min(validation_users, len(cases)), seed=args.seed)
     evaluator = RetrievalEvaluator(cases, item_ids=item_ids, ks=(10,), mask_history=mask_history, bootstrap=0)
     rows = ItemSequences(
-        canonical_order(item_ids), split.train, max_history=model.config.max_positions, seed=args.seed
+        canonical_order(item_ids),
+        split.train,
+        max_history=model.config.max_positions,
+        seed=args.seed,
+        augmentation=augmentation,
     )
-    trainer = ItemTrainer(model=model, train_dataset=rows, args=args)
+    trainer = ItemTrainer(model=model, train_dataset=rows, args=args, callbacks=callbacks)
     callback = RetrievalCallback(
         evaluator,
         make_ranker,

@@ -12,6 +12,7 @@ from genrec.tasks.explanation import Explanation
 from genrec.tasks.fusionseqrec import FusionSeqRec
 from genrec.tasks.index2item import Index2Item
 from genrec.tasks.item2index import Item2Index
+from genrec.tasks.item_augmentation import ItemAugmentation, ItemNeighbours
 from genrec.tasks.item_sequences import ItemSequences
 from genrec.tasks.item_texts import ItemForms, ItemTexts, drawn_form, held_out_rows
 from genrec.tasks.itemsearch import ItemSearch
@@ -52,7 +53,9 @@ __all__ = [
     "GeneratedTexts",
     "Index2Item",
     "Item2Index",
+    "ItemAugmentation",
     "ItemForms",
+    "ItemNeighbours",
     "ItemSearch",
     "ItemSequences",
     "ItemTexts",

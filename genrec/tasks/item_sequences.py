@@ -13,6 +13,7 @@ from torch import Tensor
 
 from genrec.data import InteractionLog
 from genrec.errors import DataError
+from genrec.tasks.item_augmentation import ItemAugmentation
 
 NOTHING = -100  # label of a position from which nothing is learned
 
@@ -27,14 +28,21 @@ class ItemSequences:
         item_ids: The catalog, in the order of its rows.
         log: Training log; interactions with items outside the catalog are left out.
         max_history: Longest history a target is predicted from.
-        seed: Decides the windows.
+        seed: Decides the windows and what the augmentation does.
+        augmentation: Other readings of the rows; None = as they are.
 
     Raises:
         DataError: No user has two items.
     """
 
     def __init__(
-        self, item_ids: Sequence[str], log: InteractionLog, *, max_history: int = 50, seed: int = 0
+        self,
+        item_ids: Sequence[str],
+        log: InteractionLog,
+        *,
+        max_history: int = 50,
+        seed: int = 0,
+        augmentation: ItemAugmentation | None = None,
     ) -> None:
         row_of = {item: row for row, item in enumerate(item_ids)}
         histories = log.histories()
@@ -47,6 +55,7 @@ class ItemSequences:
         self.starts, self.lengths = starts[lengths >= 2], lengths[lengths >= 2]
         self.max_history = max_history
         self.seed = seed
+        self.augmentation = augmentation
         self.epoch = 0
         if len(self.starts) == 0:
             raise DataError(
@@ -67,10 +76,16 @@ class ItemSequences:
         """Row `index`: `items` and the ones that came next, `labels`, int64 `[<= max_history]`."""
         start, length = int(self.starts[index]), int(self.lengths[index])
         kept = min(length, self.max_history + 1)
+        if length == kept and self.augmentation is None:
+            window = self.rows[start : start + kept]
+            return {"items": window[:-1], "labels": window[1:]}
+        rng = np.random.default_rng((self.seed, self.epoch, int(index)))
         if length > kept:
-            rng = np.random.default_rng((self.seed, self.epoch, int(index)))
             start += int(rng.integers(length - kept + 1))
         window = self.rows[start : start + kept]
+        if self.augmentation is not None:
+            items, labels = self.augmentation.apply(window, rng)
+            return {"items": items, "labels": labels}
         return {"items": window[:-1], "labels": window[1:]}
 
 

@@ -114,3 +114,25 @@ def test_content_of_another_catalog_and_odd_heads_are_refused(make_item_level: M
 
     with pytest.raises(DataError, match="24 items"):
         ItemSoftmaxModel.for_items(24, np.zeros((25, 3)))
+
+
+def test_label_smoothing_spreads_each_level_over_the_children_in_training_only(
+    make_item_level: Make, item_codes: np.ndarray
+) -> None:
+    plain, smoothed = make_item_level(dropout=0.0), make_item_level(dropout=0.0, label_smoothing=0.3)
+    states = torch.randn(5, 16, generator=torch.Generator().manual_seed(0))
+    targets = torch.arange(5)
+    assert torch.equal(smoothed.item_losses(states, targets), plain.item_losses(states, targets))
+    losses = smoothed.train().item_losses(states, targets)
+    expected = torch.zeros(5)
+    parents, current, paths = torch.zeros(5, dtype=torch.long), states, plain.trie.paths[targets]
+    for level in range(item_codes.shape[1]):
+        log_probs = plain.step(level, current, parents)
+        place = paths[:, level] - plain.trie.first_child(level, parents)
+        for i in range(5):
+            children = log_probs[i][log_probs[i].isfinite()]
+            expected[i] -= 0.7 * log_probs[i, place[i]] + 0.3 * children.mean()
+        parents = paths[:, level]
+        if level + 1 < item_codes.shape[1]:
+            current = plain.advance(level, current, parents)
+    torch.testing.assert_close(losses, expected)

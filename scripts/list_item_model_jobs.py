@@ -1,0 +1,125 @@
+"""Commands of `train_item_model.py`, one a line: every idea of "better generation" alone, and in combination.
+
+    python scripts/list_item_model_jobs.py single --inputs outputs/scientific-inputs \
+        --output outputs/scientific-jobs --seeds 0 1 2 | xargs -P 16 -I{} sh -c '{}'
+
+`--inputs` is the output of `prepare_item_models.py`. Seeds come in turn, so that a list cut short still holds
+whole seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+ALL = "minilm words cooccurrence"
+
+# name -> what differs from the base: content minilm, IDs minilm-3x256 of the job's seed
+SINGLE = {
+    "base": "",
+    "content-words": "--content words",
+    "content-minilm-words": "--content minilm words",
+    "content-all": f"--content {ALL}",
+    "reverse-.5": "--reverse .5",
+    "soft-targets-.2": "--soft-targets .2 --neighbours minilm",
+    "label-smoothing-.1": "--label-smoothing .1",
+    "crop-.5": "--crop .5",
+    "item-dropout-.2": "--item-dropout .2",
+    "dropout-.5": "--dropout .5",
+    "hidden-256": "--hidden 256 --heads 4",
+    "codes-fused": "--ids fused-3x256",
+    "codes-only": "--node-levels 0",
+    "codes-only-content-all": f"--node-levels 0 --content {ALL}",
+    "no-leaves": "--node-levels 2",
+    "no-leaves-content-all": f"--node-levels 2 --content {ALL}",
+    "control": "--model control",
+    "control-content-all": f"--model control --content {ALL}",
+    "sasrec": "--model sasrec --content",
+    "sasrec-content": "--model sasrec",
+    "sasrec-content-all": f"--model sasrec --content {ALL}",
+    "no-content": "--content",
+    "soft-inputs-.2": "--soft-inputs .2 --neighbours minilm",
+    "far-targets-.3": "--far-targets .3",
+    "content-minilm-cooccurrence": "--content minilm cooccurrence",
+    "soft-targets-.4": "--soft-targets .4 --neighbours minilm",
+    "soft-targets-words-.2": "--soft-targets .2 --neighbours words",
+    "soft-targets-cooccurrence-.2": "--soft-targets .2 --neighbours cooccurrence",
+    "ema-.999": "--ema .999",
+    "ema-0": "--ema 0",
+    "batch-256": "--batch-size 256 --learning-rate 2e-3 --evaluate-every 60",
+    "learning-rate-5e-4": "--learning-rate 5e-4",
+    "embedding-weight-decay-.1": "--embedding-weight-decay .1",
+    "weight-decay-.2": "--weight-decay .2",
+    "content-length-8": "--content-length 8",
+    "content-length-2": "--content-length 2",
+    "codes-4x256": "--ids minilm-4x256",
+    "codes-4x64": "--ids minilm-4x64",
+    "codes-3x64": "--ids minilm-3x64",
+    "codes-2x128": "--ids minilm-2x128",
+    "layers-1": "--layers 1",
+    "layers-3": "--layers 3",
+    "hidden-64": "--hidden 64",
+    "dropout-.2": "--dropout .2",
+    "dropout-.4": "--dropout .4",
+    "label-smoothing-.2": "--label-smoothing .2",
+    "item-dropout-.4": "--item-dropout .4",
+}
+SETS = {"single": SINGLE, "published": {}}  # published: every file of the inputs' folder of that name
+
+
+def command(arguments: argparse.Namespace, name: str, changes: str, seed: int) -> str:
+    """One line: relative names of vectors and IDs become files of the inputs."""
+    inputs = arguments.inputs
+    chosen = {"--content": ["minilm"], "--ids": ["minilm-3x256"]}
+    option = ""
+    for word in changes.split():
+        if word.startswith("--"):
+            option = word
+            chosen[option] = []
+        else:
+            chosen[option].append(word)
+    for option in ("--content", "--neighbours"):
+        if option in chosen:
+            chosen[option] = [str(inputs / f"{value}.npy") for value in chosen[option]]
+    # only 3x256 IDs were made with several seeds; the others stand with their one set
+    ids = chosen["--ids"][0]
+    number = seed if ids.endswith("3x256") else 0
+    own = inputs / f"{ids}-{number}.index.json.gz"
+    chosen["--ids"] = [str(inputs / ids if ids.startswith("published/") else own)]
+    words = [" ".join([option, *values]) for option, values in chosen.items()]
+    return " ".join(
+        [
+            "python scripts/train_item_model.py",
+            f"--interactions {inputs / 'interactions.csv.gz'}",
+            f"--vector-ids {inputs / 'item_ids.json'}",
+            *words,
+            f"--seed {seed} --output {arguments.output / f'{name}-{seed}'}",
+            *arguments.extra,
+        ]
+    )
+
+
+def main() -> None:
+    """Prints the commands."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("set", choices=sorted(SETS))
+    parser.add_argument("--inputs", type=Path, required=True)
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--only", nargs="+", help="names of the set; default all")
+    parser.add_argument("--extra", nargs=argparse.REMAINDER, default=[], help="options for every command")
+    arguments = parser.parse_args()
+    jobs = SETS[arguments.set]
+    if arguments.set == "published":
+        files = sorted((arguments.inputs / "published").glob("*.json*"))
+        jobs = {path.name.split(".")[0]: f"--ids published/{path.name}" for path in files}
+    for seed in arguments.seeds:
+        for name, changes in jobs.items():
+            if arguments.only is None or name in arguments.only:
+                print(command(arguments, name, changes, seed))
+
+
+if __name__ == "__main__":
+    main()
