@@ -1,4 +1,4 @@
-"""Vectors and Semantic IDs of one data set, as files for `train_item_model.py`.
+"""Vectors and Semantic IDs of one data set, as files for `benchmark_item_training.py`.
 
     python scripts/prepare_item_models.py --items data/amazon-scientific/items.jsonl.gz \
         --interactions data/amazon-scientific/interactions.csv.gz --output outputs/scientific-inputs

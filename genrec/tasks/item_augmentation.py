@@ -129,7 +129,7 @@ class ItemAugmentation:
             kept[rng.permutation(len(window))[:2]] = True
             window = window[kept]
         if self.reverse and rng.random() < self.reverse:
-            window = window[::-1]
+            window = window[::-1].copy()  # torch takes no negative strides
         items, labels = window[:-1], window[1:]
         if self.far_targets:
             ahead = np.where(rng.random(len(labels)) < self.far_targets, rng.integers(1, 5, len(labels)), 1)

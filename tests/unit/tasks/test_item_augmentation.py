@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from genrec.data import InteractionLog
 from genrec.errors import ConfigError
 from genrec.tasks import ItemAugmentation, ItemNeighbours, ItemSequences
+from genrec.tasks.item_sequences import collate_items
 
 WINDOW = np.arange(10, 20)
 # two tight groups of three items each
@@ -29,6 +30,9 @@ def test_nothing_asked_for_changes_nothing() -> None:
 def test_backwards() -> None:
     both = {ItemAugmentation(reverse=0.5).apply(WINDOW, rng(seed))[1][0] for seed in range(20)}
     assert both == {WINDOW[1], WINDOW[-2]}
+    rows = [ItemAugmentation(reverse=0.5).apply(WINDOW, rng(seed)) for seed in range(4)]
+    batch = collate_items([{"items": items, "labels": labels} for items, labels in rows])
+    assert batch["items"].shape == (4, 9)
 
 
 @given(seed=st.integers(0, 2**32 - 1), length=st.integers(2, 12), share=st.floats(0.01, 0.99))

@@ -1,6 +1,6 @@
-"""Commands of `train_item_model.py`, one a line: every idea of "better generation" alone, and in combination.
+"""Commands of `benchmark_item_training.py`, one a line: each idea of better generation alone, and combined.
 
-    python scripts/list_item_model_jobs.py single --inputs outputs/scientific-inputs \
+    python scripts/benchmark_item_jobs.py single --inputs outputs/scientific-inputs \
         --output outputs/scientific-jobs --seeds 0 1 2 | xargs -P 16 -I{} sh -c '{}'
 
 `--inputs` is the output of `prepare_item_models.py`. Seeds come in turn, so that a list cut short still holds
@@ -89,7 +89,7 @@ def command(arguments: argparse.Namespace, name: str, changes: str, seed: int) -
     words = [" ".join([option, *values]) for option, values in chosen.items()]
     return " ".join(
         [
-            "python scripts/train_item_model.py",
+            "python scripts/benchmark_item_training.py",
             f"--interactions {inputs / 'interactions.csv.gz'}",
             f"--vector-ids {inputs / 'item_ids.json'}",
             *words,
