@@ -26,6 +26,7 @@ if sys.platform != "win32":
 
 __all__ = [
     "FORMAT_VERSION",
+    "appended_artifact",
     "atomic_write_text",
     "data_folder",
     "file_sha256",
@@ -81,6 +82,57 @@ def saved_artifact(
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     finally:
+        if lock is not None:
+            os.close(lock)
+
+
+@contextlib.contextmanager
+def appended_artifact(folder: str | Path, *, kind: str, facts: Mapping[str, object]) -> Iterator[Path]:
+    """Add files to a saved artefact; the files it has are neither read nor written again.
+
+    The manifest is replaced last, in one step: a run that is killed before leaves the artefact as it was.
+
+    Args:
+        folder: The artefact.
+        kind: Its kind.
+        facts: Facts that are added to, or replace, those in the manifest; read on exit.
+
+    Yields:
+        A temporary folder, empty, for the new files.
+
+    Raises:
+        ArtifactError: No artefact of this kind, one that is part of another artefact (whose manifest it would
+            break), one that another process is writing, or a new file with an old one's name.
+    """
+    folder = Path(os.path.abspath(folder))
+    open_artifact(folder, kind=kind, verify=False)
+    _refuse_part(folder, kind)
+    lock = _lock(folder)
+    if lock is None and sys.platform != "win32":
+        raise ArtifactError(f"another process is writing {folder}", remedy="wait for it, then try again")
+    for left in folder.glob(".*.tmp"):
+        shutil.rmtree(left, ignore_errors=True)
+    temporary = folder / f".{secrets.token_hex(4)}.tmp"
+    temporary.mkdir()
+    try:
+        yield temporary
+        manifest = _read_manifest(folder)
+        names = sorted(path.relative_to(temporary) for path in temporary.rglob("*") if path.is_file())
+        for name in names:
+            if name.as_posix() in manifest["files"]:
+                raise ArtifactError(f"{folder} has a file {name} already", remedy="give it another name")
+        added = {name.as_posix(): file_sha256(temporary / name) for name in names}
+        _sync_tree(temporary)
+        for name in names:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(temporary / name, folder / name)
+        _sync_tree(folder, files=False)
+        content = {key: value for key, value in manifest.items() if key != "digest"}
+        content |= {"facts": content["facts"] | to_mapping(facts), "files": content["files"] | added}
+        atomic_write_text(folder / MANIFEST, _manifest_text(content | {"digest": fingerprint(content)}))
+        _sync(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
         if lock is not None:
             os.close(lock)
 
@@ -242,6 +294,19 @@ def _refuse_foreign(folder: Path, kind: str) -> None:
         raise ArtifactError(f"{folder} holds a {found}, not a {kind}; it would be lost", remedy=remedy)
 
 
+def _refuse_part(folder: Path, kind: str) -> None:
+    """Refuse to change what the manifest of an enclosing artefact has hashed."""
+    for above in folder.parents:
+        files: dict[str, str] = {}
+        with contextlib.suppress(ArtifactError):  # a manifest.json of something else hashes nothing of ours
+            files = _read_manifest(above)["files"] if (above / MANIFEST).is_file() else {}
+        if (folder / MANIFEST).relative_to(above).as_posix() in files:
+            raise ArtifactError(
+                f"{folder} is a part of {above}, which holds a hash of every file in it",
+                remedy=f"save the {kind} in a folder of its own, or save the whole again",
+            )
+
+
 def _previous(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.previous")
 
@@ -296,9 +361,10 @@ def _remove_leftovers(folder: Path) -> None:
                 os.close(lock)
 
 
-def _sync_tree(folder: Path) -> None:
+def _sync_tree(folder: Path, *, files: bool = True) -> None:
     for path in [*folder.rglob("*"), folder]:
-        _sync(path)
+        if files or path.is_dir():
+            _sync(path)
 
 
 def _sync(path: Path) -> None:

@@ -5,7 +5,8 @@ Does not know token ids or logits: a catalog speaks codes, so one catalog serves
 
 from genrec.catalog.catalog import Catalog
 from genrec.catalog.catalog_trie import CatalogTrie
+from genrec.catalog.catalog_version import CatalogVersion
 from genrec.catalog.code_vectors import code_vectors
 from genrec.catalog.trie_filter import ItemBonus, TrieFilter
 
-__all__ = ["Catalog", "CatalogTrie", "ItemBonus", "TrieFilter", "code_vectors"]
+__all__ = ["Catalog", "CatalogTrie", "CatalogVersion", "ItemBonus", "TrieFilter", "code_vectors"]

@@ -5,42 +5,31 @@ Does not know item texts, token ids or models.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from genrec.artifacts import open_artifact, saved_artifact
+from genrec.catalog.catalog_files import CatalogContents, read_contents, write_contents
 from genrec.catalog.catalog_trie import CatalogTrie
+from genrec.catalog.catalog_version import CatalogVersion, switchable_rows, version_name
+from genrec.catalog.published_index import published_ids
 from genrec.config import fingerprint
 from genrec.data import ItemTable, canonical_order
 from genrec.embeddings import EmbeddingTable
 from genrec.errors import ArtifactError, DataError, SemanticIdError
-from genrec.semantic_ids import (
-    IdDiagnostics,
-    ItemTokenizer,
-    SemanticIdSpec,
-    diagnose,
-    read_index,
-    resolve_extra_code,
-)
-
-logger = logging.getLogger(__name__)
-
-KIND = "catalog"
-FILE_NAME = "catalog.parquet"
-EXTRA_CODES = 256  # size of the position that `from_index` appends
+from genrec.semantic_ids import IdDiagnostics, ItemTokenizer, SemanticIdSpec, diagnose
 
 
 class Catalog:
     """The bijection between items and Semantic IDs.
 
     Rows stand in `canonical_order` of the item ids, so that nothing depends on the order of an item table.
+    A catalog never changes: `add`, `retire` and `restore` give another one, a version whose parent it is.
+    Items that are added stand behind those that were there, so no row, ID or token is ever another item's;
+    a retired item keeps its row and its ID, and leaves the trie.
 
     Args:
         item_ids: n distinct ids, in any order.
@@ -50,9 +39,11 @@ class Catalog:
             same.
 
     Attributes:
-        item_ids: Ids in canonical order; an item's place there is its row.
+        item_ids: Ids, those of a version in canonical order; an item's place there is its row. Retired items
+            are among them.
         codes: int32 `[n, L]` in that order.
-        trie: All IDs; its leaves are these rows.
+        active: bool `[n]`, False for retired items.
+        trie: The IDs of all active items; its leaves are these rows.
 
     Raises:
         DataError: No item, or an id twice.
@@ -74,13 +65,26 @@ class Catalog:
                 received=f"{len(item_ids)} ids, {len(given)} of them distinct, {len(codes)} rows of codes",
                 remedy="pass each item once",
             )
-        self.item_ids = canonical_order(given)
-        order = np.array([given[item] for item in self.item_ids])
-        self.spec = spec
-        self.trie = CatalogTrie.from_codes(np.asarray(codes)[order], spec.codebook_sizes)
-        self.codes = np.ascontiguousarray(np.asarray(codes)[order], dtype=np.int32)
-        self.native_codes = None if native_codes is None else np.asarray(native_codes, dtype=np.int32)[order]
-        self._row_of = {item: row for row, item in enumerate(self.item_ids)}
+        ordered = canonical_order(given)
+        order = np.array([given[item] for item in ordered])
+        native = None if native_codes is None else np.asarray(native_codes, dtype=np.int32)[order]
+        trie = CatalogTrie.from_codes(np.asarray(codes)[order], spec.codebook_sizes)
+        chosen = np.ascontiguousarray(np.asarray(codes)[order], dtype=np.int32)
+        self._set(CatalogContents(ordered, chosen, native, spec, ()), trie)
+
+    def _set(
+        self, contents: CatalogContents, trie: CatalogTrie, row_of: dict[str, int] | None = None
+    ) -> None:
+        """Takes up rows as they stand, with the trie of those that are active."""
+        self.item_ids = contents.item_ids
+        self.codes = contents.codes
+        self.native_codes = contents.native_codes
+        self.spec = contents.spec
+        self.trie = trie
+        self.active = np.zeros(len(self.item_ids), dtype=bool)
+        self.active[trie.rows] = True
+        self._versions = contents.versions
+        self._row_of = row_of or {item: row for row, item in enumerate(self.item_ids)}
 
     @classmethod
     def build(
@@ -113,33 +117,8 @@ class Catalog:
             DataError: An item of the table has no entry.
             SemanticIdError: Shared IDs with `collisions="error"`, or more than 256 items on one ID.
         """
-        known, codes, spec = read_index(path)
-        row_of = {item: row for row, item in enumerate(known)}
-        missing = [item for item in items.item_ids if item not in row_of]
-        if missing:
-            raise DataError(
-                f"{path} has no Semantic ID for some items of the table",
-                received=f"{len(missing)} of {len(items)} items, the first is {missing[0]!r}",
-                remedy="complete the index, or take these items out of the table",
-            )
-        if len(known) > len(items):
-            logger.info("%s: %d entries belong to no item of the table", path, len(known) - len(items))
-        item_ids = canonical_order(items.item_ids)
-        native = codes[[row_of[item] for item in item_ids]]
-        shared = diagnose(native, spec.codebook_sizes).shared_after
-        if shared == 0:
-            return cls(item_ids, native, spec)
-        if collisions == "error":
-            raise SemanticIdError(
-                f"items share Semantic IDs in {path}",
-                received=f"{shared:.1%} of the items",
-                remedy='read it with collisions="extra_code", which appends a code that tells them apart '
-                "(in a recipe: item_tokenizer.index_collisions=extra_code)",
-            )
-        resolved = resolve_extra_code(native, EXTRA_CODES)
-        return cls(
-            item_ids, resolved, SemanticIdSpec((*spec.codebook_sizes, EXTRA_CODES)), native_codes=native
-        )
+        item_ids, codes, spec, native = published_ids(path, items, collisions)
+        return cls(item_ids, codes, spec, native_codes=native)
 
     def with_items(
         self, item_tokenizer: ItemTokenizer, items: ItemTable, *, embeddings: EmbeddingTable | None = None
@@ -157,15 +136,10 @@ class Catalog:
         Raises:
             SemanticIdError: No room for the new items, or an item tokenizer of another spec.
         """
-        if item_tokenizer.spec != self.spec:
-            raise SemanticIdError(
-                "the item tokenizer does not make the IDs of this catalog",
-                received=f"sizes {item_tokenizer.spec.codebook_sizes}, not {self.spec.codebook_sizes}",
-                remedy="pass the item tokenizer the catalog was built with",
-            )
+        self._check_tokenizer(item_tokenizer)
         kept = [item for item in self.item_ids if item in items]
-        new = [item for item in items.canonical_ids if item not in self]
-        rows = self.rows(kept)
+        new = [item for item in items.canonical_ids if item not in self._row_of]
+        rows = np.array([self._row_of[item] for item in kept], dtype=np.int32)
         item_ids, codes = kept, self.codes[rows]
         native = None if self.native_codes is None else self.native_codes[rows]
         if new:
@@ -173,40 +147,159 @@ class Catalog:
                 items.subset(new), embeddings=embeddings, taken_codes=self.codes
             )
             item_ids, codes = [*kept, *added], np.concatenate([codes, added_codes])
-            if native is not None and item_tokenizer.native_codes is not None:
-                native = np.concatenate([native, item_tokenizer.native_codes])
+            native = _joined(native, item_tokenizer.native_codes)
         return Catalog(item_ids, codes, self.spec, native_codes=native)
 
+    def add(
+        self, items: ItemTable, item_tokenizer: ItemTokenizer, *, embeddings: EmbeddingTable | None = None
+    ) -> Catalog:
+        """The next version, with items that were not there: each gets a free ID, nothing else changes.
+
+        Args:
+            items: New items; those the catalog has already, retired or not, are left as they are.
+            item_tokenizer: The one this catalog was built with.
+            embeddings: Content vectors of the new items; None = the item tokenizer's encoder makes them.
+
+        Raises:
+            SemanticIdError: No room for the new items, or an item tokenizer of another spec.
+        """
+        self._check_tokenizer(item_tokenizer)
+        new = [item for item in items.canonical_ids if item not in self._row_of]
+        if not new:
+            return self
+        added, codes = item_tokenizer.encode(items.subset(new), embeddings=embeddings, taken_codes=self.codes)
+        rows = np.arange(len(self), len(self) + len(added), dtype=np.int32)
+        all_codes = np.concatenate([self.codes, codes.astype(np.int32)])
+        native = _joined(self.native_codes, item_tokenizer.native_codes)
+        name = version_name(self.version, "add", added, codes)
+        contents = CatalogContents(
+            [*self.item_ids, *added],
+            all_codes,
+            native,
+            self.spec,
+            (*self.versions, CatalogVersion(name, self.version, "add", rows)),
+        )
+        row_of = self._row_of | dict(zip(added, rows.tolist(), strict=True))
+        return self._next(contents, self.trie.with_items(codes, rows), row_of)
+
+    def retire(self, item_ids: Iterable[str]) -> Catalog:
+        """The next version, without these items: they keep their IDs, and are neither found nor recommended.
+
+        Raises:
+            DataError: An item that is not there or is retired already, or no item would be left.
+        """
+        return self._switched("retire", item_ids)
+
+    def restore(self, item_ids: Iterable[str]) -> Catalog:
+        """The next version, with items that were retired, under the IDs they have had.
+
+        Raises:
+            DataError: An item that is not retired.
+        """
+        return self._switched("restore", item_ids)
+
+    def _switched(self, operation: Literal["retire", "restore"], item_ids: Iterable[str]) -> Catalog:
+        rows = switchable_rows(operation, item_ids, self._row_of, self.active)
+        if not len(rows):
+            return self
+        if operation == "retire":
+            trie = self.trie.without_items(rows)
+        else:
+            trie = self.trie.with_items(self.codes[rows], rows)
+        name = version_name(self.version, operation, [self.item_ids[row] for row in rows])
+        contents = CatalogContents(
+            self.item_ids,
+            self.codes,
+            self.native_codes,
+            self.spec,
+            (*self.versions, CatalogVersion(name, self.version, operation, rows)),
+        )
+        return self._next(contents, trie, self._row_of)
+
+    def _check_tokenizer(self, item_tokenizer: ItemTokenizer) -> None:
+        if item_tokenizer.spec != self.spec:
+            raise SemanticIdError(
+                "the item tokenizer does not make the IDs of this catalog",
+                received=f"sizes {item_tokenizer.spec.codebook_sizes}, not {self.spec.codebook_sizes}",
+                remedy="pass the item tokenizer the catalog was built with",
+            )
+
+    def _next(self, contents: CatalogContents, trie: CatalogTrie, row_of: dict[str, int]) -> Catalog:
+        catalog = Catalog.__new__(Catalog)
+        catalog._set(contents, trie, row_of)
+        return catalog
+
+    @property
+    def versions(self) -> tuple[CatalogVersion, ...]:
+        """All versions from the first to this one."""
+        if not self._versions:
+            rows = np.arange(len(self), dtype=np.int32)
+            spec = np.array([self.spec.codebook_sizes])
+            name = version_name(None, "build", self.item_ids, np.concatenate([spec, self.codes]))
+            self._versions = (CatalogVersion(name, None, "build", rows),)
+        return self._versions
+
+    @property
+    def version(self) -> str:
+        """Name of this version."""
+        return self.versions[-1].version
+
+    @property
+    def parent(self) -> str | None:
+        """Name of the version this one was made from; None for a first one."""
+        return self.versions[-1].parent
+
+    @property
+    def num_active(self) -> int:
+        """Number of items that are not retired."""
+        return self.trie.num_items
+
+    @cached_property
+    def retired_ids(self) -> list[str]:
+        """Items that are retired, in the order of their rows."""
+        return [self.item_ids[row] for row in np.flatnonzero(~self.active)]
+
     def __len__(self) -> int:
-        """Number of items."""
+        """Number of rows: all items, retired ones included."""
         return len(self.item_ids)
 
     def __contains__(self, item_id: object) -> bool:
-        """Whether an item has an ID here."""
-        return item_id in self._row_of
+        """Whether an item has an ID here and is not retired."""
+        row = self._row_of.get(item_id)  # type: ignore[call-overload]
+        return row is not None and bool(self.active[row])
 
     def rows(self, item_ids: Sequence[str]) -> np.ndarray:
         """Rows of items, int32 `[len(item_ids)]`.
 
         Raises:
-            DataError: An item that is not in the catalog.
+            DataError: An item that is not in the catalog, or is retired.
         """
         try:
-            return np.array([self._row_of[item] for item in item_ids], dtype=np.int32)
+            rows = np.array([self._row_of[item] for item in item_ids], dtype=np.int32)
         except KeyError as error:
             raise DataError(
                 "the catalog does not have this item",
                 received=error.args[0],
                 remedy="add it, or leave it out",
             ) from None
+        retired = ~self.active[rows]
+        if retired.any():
+            raise DataError(
+                "the catalog has retired this item",
+                received=item_ids[int(np.argmax(retired))],
+                remedy="restore it, or leave it out",
+            )
+        return rows
 
     def tokens(self, item_id: str) -> tuple[str, ...]:
-        """Semantic ID of an item as tokens, such as `("<a_12>", "<b_201>", "<c_7>")`.
+        """Semantic ID of an item, retired or not, as tokens, such as `("<a_12>", "<b_201>", "<c_7>")`.
 
         Raises:
             DataError: An item that is not in the catalog.
         """
-        row = self.codes[self.rows([item_id])[0]]
+        if item_id not in self._row_of:
+            self.rows([item_id])  # says what is wrong
+        row = self.codes[self._row_of[item_id]]
         return tuple(self.spec.token(position, int(code)) for position, code in enumerate(row))
 
     def item(self, tokens: Sequence[str]) -> str | None:
@@ -234,41 +327,63 @@ class Catalog:
         return np.array(self.item_ids, dtype=object)
 
     def diagnostics(self) -> IdDiagnostics:
-        """Share of items that share an ID before and after resolution; use of the codes per position."""
-        return diagnose(self.codes, self.spec.codebook_sizes, self.native_codes)
+        """Share of active items that share an ID before and after resolution; use of the codes."""
+        native = None if self.native_codes is None else self.native_codes[self.active]
+        return diagnose(self.codes[self.active], self.spec.codebook_sizes, native)
 
     def fingerprint(self) -> str:
-        """Digest of items and their IDs."""
-        return fingerprint([self.item_ids, list(self.spec.codebook_sizes), self.codes.tolist()])
+        """Digest of items, their IDs, and which are retired; how they came there does not count."""
+        retired = [self.retired_ids] if self.retired_ids else []
+        return fingerprint([self.item_ids, list(self.spec.codebook_sizes), self.codes.tolist(), *retired])
 
     def save(self, folder: str | Path) -> None:
-        """Writes one folder: `catalog.parquet` (item_id, its codes, the native ones) and a manifest."""
-        columns: dict[str, object] = {"item_id": pa.array(self.item_ids, pa.string())}
-        columns |= {f"code_{p}": self.codes[:, p] for p in range(self.spec.length)}
-        if self.native_codes is not None:
-            columns |= {f"native_{p}": self.native_codes[:, p] for p in range(self.native_codes.shape[1])}
-        facts = {"codebook_sizes": self.spec.codebook_sizes, "items": len(self)}
-        with saved_artifact(folder, kind=KIND, facts=facts) as temporary:
-            pq.write_table(pa.table(columns), temporary / FILE_NAME)
+        """Writes one folder: `catalog.parquet` (item_id, its codes, the native ones) and a manifest.
+
+        Each later version has a file of its own. Where the folder holds one of this catalog's earlier
+        versions, only the files after it are written, and the manifest last: a run that is killed before
+        leaves the earlier version.
+
+        Raises:
+            ArtifactError: The folder holds something else, or is being written by another process; or it is
+                part of a bundle and would be appended to.
+        """
+        write_contents(folder, self._contents())
+
+    def _contents(self) -> CatalogContents:
+        return CatalogContents(self.item_ids, self.codes, self.native_codes, self.spec, self.versions)
 
     @classmethod
-    def load(cls, folder: str | Path) -> Catalog:
+    def load(cls, folder: str | Path, *, version: str | None = None) -> Catalog:
         """Reads what `save` wrote.
+
+        Args:
+            folder: Where it lies.
+            version: Name of an earlier version, or its first digits; None = the newest.
 
         Raises:
             ArtifactError: A missing or changed file, or another kind of folder.
+            DataError: There is no such version.
         """
-        facts = open_artifact(folder, kind=KIND)
+        contents = read_contents(folder, version)
+        if not contents.versions[0].version:  # saved before there were versions
+            return cls(contents.item_ids, contents.codes, contents.spec, native_codes=contents.native_codes)
+        active = np.zeros(len(contents.item_ids), dtype=bool)
+        for change in contents.versions:
+            active[change.rows] = change.operation != "retire"
         try:
-            spec = SemanticIdSpec(tuple(facts["codebook_sizes"]))
-            table = pq.read_table(Path(folder) / FILE_NAME)
-            codes = np.stack([table[f"code_{p}"].to_numpy() for p in range(spec.length)], axis=1)
-            natives = [table[name].to_numpy() for name in table.column_names if name.startswith("native_")]
-        except (KeyError, TypeError, pa.ArrowException) as error:
+            trie = CatalogTrie.from_codes(contents.codes, contents.spec.codebook_sizes)
+            if not active.all():
+                trie = trie.without_items(np.flatnonzero(~active))
+        except SemanticIdError as error:
             raise ArtifactError(
                 f"{folder} is not a catalog that can be read",
-                received=f"{type(error).__name__}: {error}",
+                received=str(error),
                 remedy="build it again",
             ) from error
-        native = np.stack(natives, axis=1) if natives else None
-        return cls(table["item_id"].to_pylist(), codes, spec, native_codes=native)
+        catalog = cls.__new__(cls)
+        catalog._set(contents, trie)
+        return catalog
+
+
+def _joined(old: np.ndarray | None, new: np.ndarray | None) -> np.ndarray | None:
+    return None if old is None or new is None else np.concatenate([old, new.astype(np.int32)])

@@ -19,6 +19,7 @@ from genrec.semantic_ids.definition import Collisions, ItemTokenizerDefinition
 from genrec.semantic_ids.extra_code import resolve_extra_code
 from genrec.semantic_ids.matching import resolve_matching
 from genrec.semantic_ids.semantic_id_spec import SemanticIdSpec
+from genrec.semantic_ids.taken_ids import bearing_ids
 
 KIND = "item_tokenizer"
 
@@ -140,6 +141,8 @@ class ItemTokenizer:
         vectors = self._vectors(items, embeddings)
         native = self.quantizer.encode(vectors)
         self.native_codes = native
+        if taken is not None:
+            taken = bearing_ids(native, taken, self.spec.codebook_sizes)
         if self.collisions == "extra_code":
             codes = resolve_extra_code(native, self.extra_code_size, taken)
         else:

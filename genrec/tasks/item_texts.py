@@ -113,7 +113,10 @@ def drawn_form(names: Sequence[str], has: np.ndarray | Sequence[bool], rng: np.r
 
 
 def held_out_rows(catalog: Catalog, held_out: Collection[str]) -> np.ndarray:
-    """Which catalog rows are held out, bool `[catalog]`; ids the catalog does not have are passed over."""
-    excluded = np.zeros(len(catalog), dtype=bool)
+    """Which catalog rows no training row may name, bool `[catalog]`: retired items, and those held out.
+
+    Ids the catalog does not have are passed over.
+    """
+    excluded = ~catalog.active
     excluded[catalog.rows([item for item in held_out if item in catalog])] = True
     return excluded

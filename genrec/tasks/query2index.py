@@ -48,7 +48,7 @@ class Query2Index:
     ) -> None:
         self.codes = catalog.codes
         self.form = load_templates(self.name)["query"]
-        hidden = set(held_out)
+        hidden = {*held_out, *catalog.retired_ids}
         given = [(text.strip(), item) for text, item in dict.fromkeys(pairs) if item not in hidden]
         given = [(text, item) for text, item in given if text]
         rows, ends = catalog.rows([item for _, item in given]).tolist(), list(range(1, len(given) + 1))

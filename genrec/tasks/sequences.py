@@ -34,7 +34,7 @@ class Sequences:
 
     @classmethod
     def from_log(cls, catalog: Catalog, log: InteractionLog, held_out: Collection[str] = ()) -> Sequences:
-        """The sequences of a log; interactions with held-out items are left out and counted in the log.
+        """The sequences of a log; interactions with held-out or retired items are left out and counted.
 
         Args:
             catalog: Every other item of the log must be in it.
@@ -44,14 +44,14 @@ class Sequences:
         Raises:
             DataError: An item that is not in the catalog.
         """
-        hidden = set(held_out)
+        hidden = {*held_out, *catalog.retired_ids}
         kept_items = np.array([item not in hidden for item in log.item_ids])  # [log's items]
         of_item = np.full(len(log.item_ids), -1, dtype=np.int32)
         of_item[kept_items] = catalog.rows([item for item in log.item_ids if item not in hidden])
         if kept_items.all():
             return cls(of_item[log.items], log.offsets, np.arange(len(log)))
         kept = kept_items[log.items]  # [interactions]
-        logger.info("%d interactions with held-out items are left out", int((~kept).sum()))
+        logger.info("%d interactions with held-out or retired items are left out", int((~kept).sum()))
         offsets = np.concatenate([[0], np.cumsum(kept)])[log.offsets]
         return cls(of_item[log.items[kept]], offsets, np.flatnonzero(kept))
 
