@@ -26,9 +26,9 @@ from genrec.artifacts import atomic_write_text
 
 
 def jobs(seeds: list[int]) -> list[str]:
-    """Arguments of every job; the models that have read the texts come first."""
+    """Arguments of every job, a seed after the other; the models that have read the texts come first."""
     bases = [f"lora base {seed}" for seed in seeds]
-    return bases + [f"{way} {name} {seed}" for way in REGIMES for seed in seeds for name in MIXTURES]
+    return bases + [f"{way} {name} {seed}" for seed in seeds for way in REGIMES for name in MIXTURES]
 
 
 def main() -> int:

@@ -24,12 +24,13 @@ DESCRIBING, LONGEST = ("index2item", "fusionseqrec"), 400  # characters of a des
 PASSES_BETWEEN = 4  # over the histories, between two validations
 MIXTURES = ("seqrec", *(f"+{task}" for task in EXTRA), "all")
 TRAINING = (
-    *("align.batch_size=256", "align.learning_rate=2e-3", "align.warmup_steps=50", "align.epochs=40"),
+    *("align.batch_size=256", "align.learning_rate=2e-3", "align.warmup_steps=50", "align.epochs=60"),
     *("align.max_length=512", "align.validation_users=4000", "align.patience=3"),
 )
 ADAPTERS = (
     *("model.hidden_size=256", "model.intermediate_size=512", "model.initialization=codebook"),
     *("align.lora_r=16", "align.lora_alpha=32", "align.lora_dropout=0.1", "align.residual_dropout=0"),
+    "align.epochs=40",
 )
 REGIMES = {"scratch": (), "lora": ADAPTERS}
 
