@@ -77,3 +77,7 @@ class GenerationError(GenRecError):
 
 class DecodingError(GenRecError):
     """A search was asked for something it cannot give."""
+
+
+class HubError(GenRecError):
+    """The hub refuses, cannot be reached, or holds something else than it was asked for."""

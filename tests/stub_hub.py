@@ -1,6 +1,7 @@
 """A hub that speaks the protocol of huggingface_hub as far as models need it, in memory, for tests.
 
-Does not know bundles. What a repository holds, and what was asked, can be looked at; any request can be made to fail.
+Does not know bundles. What a repository holds, and what was asked, can be looked at; any request can be made
+to fail.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import hashlib
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -25,6 +26,7 @@ LARGE = (".safetensors", ".parquet", ".npy")
 class Repo:
     """Branches and commits; a commit is path -> content."""
 
+    name: str
     private: bool
     branches: dict[str, str] = field(default_factory=dict)
     commits: dict[str, dict[str, bytes]] = field(default_factory=dict)
@@ -46,7 +48,7 @@ class Repo:
 
 @dataclass
 class Fault:
-    """The next `times` requests of a method whose path matches are answered with `status`, after `after` of them."""
+    """After `after` of them the next `times` requests that match are answered with `status`."""
 
     method: str
     path: str
@@ -67,6 +69,7 @@ class StubHub:
         self.objects: dict[str, bytes] = {}
         self.faults: list[Fault] = []
         self.requests: list[tuple[str, str]] = []
+        self.race: Callable[[], Any] | None = None  # done once, just before the next commit arrives
         self.lock = threading.RLock()
         self.url = ""
 
@@ -139,7 +142,11 @@ class Handler(BaseHTTPRequestHandler):
         if self.token == WRITER:
             return True
         status, code = (403, "Forbidden") if self.token == READER else (401, "Unauthorized")
-        self.refuse(status, code, "Invalid credentials in Authorization header" if status == 401 else "no write access")
+        self.refuse(
+            status,
+            code,
+            "Invalid credentials in Authorization header" if status == 401 else "no write access",
+        )
         return False
 
     def route(self, path: str, body: bytes) -> None:
@@ -165,12 +172,14 @@ class Handler(BaseHTTPRequestHandler):
     def create(self, asked: dict[str, Any]) -> None:
         if not self.may_write():
             return
-        name = f"{asked['organization']}/{asked['name']}" if asked.get("organization") else f"me/{asked['name']}"
+        name = (
+            f"{asked['organization']}/{asked['name']}" if asked.get("organization") else f"me/{asked['name']}"
+        )
         if name in self.hub.repos:
             self.answer(409, {"url": f"{self.hub.url}/{name}", "error": "exists"})
             return
         private = bool(asked.get("private")) or asked.get("visibility") == "private"
-        self.hub.repos[name] = Repo(private)
+        self.hub.repos[name] = Repo(name, private)
         self.hub.repos[name].commit("main", {".gitattributes": b"*.safetensors filter=lfs\n"})
         self.answer(200, {"url": f"{self.hub.url}/{name}"})
 
@@ -199,7 +208,9 @@ class Handler(BaseHTTPRequestHandler):
             return
         if action in ("preupload", "commit", "branch"):
             if self.may_write():
-                {"preupload": self.preupload, "commit": self.commit, "branch": self.branch}[action](repo, rest, body)
+                {"preupload": self.preupload, "commit": self.commit, "branch": self.branch}[action](
+                    repo, rest, body
+                )
             return
         revision, _, below = (rest or "main").partition("/")
         sha = repo.sha(revision)
@@ -216,7 +227,15 @@ class Handler(BaseHTTPRequestHandler):
             facts = yaml.safe_load(card[1]) if len(card) > 2 else None
             siblings = [{"rfilename": path} for path in sorted(files)]
             self.answer(
-                200, {"id": name, "sha": sha, "private": repo.private, "siblings": siblings, "cardData": facts, "tags": []}
+                200,
+                {
+                    "id": name,
+                    "sha": sha,
+                    "private": repo.private,
+                    "siblings": siblings,
+                    "cardData": facts,
+                    "tags": [],
+                },
             )
 
     def entry(self, path: str, data: bytes) -> dict[str, Any]:
@@ -251,9 +270,14 @@ class Handler(BaseHTTPRequestHandler):
         if branch not in repo.branches:
             self.refuse(404, "RevisionNotFound")
             return
+        if self.hub.race is not None:
+            race, self.hub.race = self.hub.race, None
+            race()
         parent = lines[0]["value"].get("parentCommit")
         if parent is not None and parent != repo.branches[branch]:
-            self.refuse(412, "PreconditionFailed", "A commit has happened since. Please refresh and try again.")
+            self.refuse(
+                412, "PreconditionFailed", "A commit has happened since. Please refresh and try again."
+            )
             return
         files = dict(repo.files(branch))
         for line in lines[1:]:
@@ -266,7 +290,9 @@ class Handler(BaseHTTPRequestHandler):
                 case "deletedFile":
                     del files[value["path"]]
         sha = repo.commit(branch, files)
-        self.answer(200, {"success": True, "commitOid": sha, "commitUrl": f"{self.hub.url}/commit/{sha}"})
+        self.answer(
+            200, {"success": True, "commitOid": sha, "commitUrl": f"{self.hub.url}/{repo.name}/commit/{sha}"}
+        )
 
     def resolve(self, name: str, revision: str, path: str) -> None:
         repo = self.repo(name)

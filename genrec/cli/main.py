@@ -9,7 +9,18 @@ import sys
 
 import typer
 
-from genrec.cli import check, compare, doctor, preview, quickstart, recipes, recommend, stages, write_texts
+from genrec.cli import (
+    check,
+    compare,
+    doctor,
+    preview,
+    publish,
+    quickstart,
+    recipes,
+    recommend,
+    stages,
+    write_texts,
+)
 from genrec.cli.output import setup_logging
 from genrec.errors import GenRecError
 
@@ -35,6 +46,7 @@ app.command("align")(stages.align)
 app.command("evaluate")(stages.evaluate)
 app.command("compare")(compare.compare)
 app.command("recommend")(recommend.recommend)
+app.command("publish")(publish.publish)
 app.command("recipes")(recipes.recipes)
 app.command("doctor")(doctor.doctor)
 

@@ -5,7 +5,6 @@ Does not know how it answers.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,7 +14,7 @@ from genrec.cli.output import json_line, quiet_libraries, table
 
 
 def recommend(
-    bundle: Annotated[Path, typer.Argument(help="Folder of a saved bundle.")],
+    bundle: Annotated[str, typer.Argument(help="Folder of a saved bundle, or OWNER/NAME on the hub.")],
     more_history: Annotated[
         list[str] | None, typer.Argument(metavar="ID", help="More ids of the history.")
     ] = None,
@@ -29,6 +28,7 @@ def recommend(
     skip_unknown: Annotated[
         bool, typer.Option("--skip-unknown", help="Leave ids out that the catalog does not have.")
     ] = False,
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit on the hub.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Recommend the next items after a history. Without a history: the most used items.
@@ -39,7 +39,7 @@ def recommend(
 
     quiet_libraries()
     ids = [*(history or []), *(more_history or [])]
-    found = load_recommender(bundle).recommend(
+    found = load_recommender(bundle, revision=revision).recommend(
         ids, k, exclude_history=not include_history, unknown="skip" if skip_unknown else "error"
     )
     if as_json:

@@ -20,18 +20,20 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from genrec.artifacts import open_artifact, saved_artifact
+from genrec.artifacts import saved_artifact
 from genrec.catalog import Catalog
 from genrec.config import build, read_yaml, to_mapping, write_yaml
 from genrec.data import ItemTable
-from genrec.errors import ArtifactError
+from genrec.errors import ArtifactError, ConfigError
+from genrec.hub import LANGUAGE_MODEL, check_parts, open_bundle, saved_weights_digest, versions
+from genrec.recommender.origin import origin_of
 from genrec.semantic_ids import ItemTokenizer
-from genrec.vocabulary import SemanticIdVocabulary
+from genrec.vocabulary import SemanticIdVocabulary, load_base
 
 if TYPE_CHECKING:
     from peft import PeftModel
 
-KIND = "bundle"
+QUANTIZATIONS = (None, "none", "4bit", "8bit")
 
 
 @dataclass(frozen=True)
@@ -75,14 +77,20 @@ def write_bundle(
     Raises:
         ArtifactError: The base of an adapter has no name to be found by.
     """
-    facts = {
+    prints = {
         "catalog": catalog.fingerprint(),
         "vocabulary": vocabulary.fingerprint(),
         "items": items.fingerprint(),
+    }
+    facts = {
+        "fingerprints": prints,
         "model_rows": _model_rows(model),
         "item_tokenizer": item_tokenizer is not None,
+        "items_kept": "all",
+        "versions": versions(),
+        "derived_from": origin_of(model.config, recipe),
     }
-    with saved_artifact(folder, kind=KIND, facts=facts) as temporary:
+    with saved_artifact(folder, kind=LANGUAGE_MODEL, facts=facts) as temporary:
         if isinstance(model, PreTrainedModel):
             model.save_pretrained(temporary / "model")
         else:
@@ -91,6 +99,7 @@ def write_bundle(
             base = AdapterBase.of(model, vocabulary)
             facts["base"] = to_mapping(base)
             base.save_adapter(model, temporary / "model")
+        prints["weights"] = saved_weights_digest(temporary)
         text_tokenizer.save_pretrained(temporary / "text_tokenizer")
         vocabulary.save(temporary)
         catalog.save(temporary / "catalog")
@@ -109,52 +118,82 @@ def _model_rows(model: PreTrainedModel | PeftModel) -> int:
     return int(cast(Tensor, weight).shape[0])
 
 
+def _is_quantized(model: PreTrainedModel | PeftModel) -> bool:
+    return getattr(model.config, "quantization_config", None) is not None
+
+
 def _load_model(
-    folder: Path, vocabulary: SemanticIdVocabulary, facts: dict[str, Any], base: str | Path | None
+    folder: Path,
+    vocabulary: SemanticIdVocabulary,
+    facts: dict[str, Any],
+    base: str | Path | None,
+    quantization: str | None,
+    device: str,
 ) -> PreTrainedModel | PeftModel:
     if "base" in facts:
         from genrec.training import AdapterBase
 
         saved = build(AdapterBase, facts["base"], source=str(folder))
-        return saved.load_adapter(folder, vocabulary, base=base)
+        return saved.load_adapter(folder, vocabulary, base=base, quantization=quantization, device=device)
     if base is not None:
         raise ArtifactError(
             "this bundle holds a whole model, which stands on no base",
             received=f"base={str(base)!r}",
             remedy="leave base out",
         )
-    config = AutoConfig.from_pretrained(folder)
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    if quantization in ("4bit", "8bit"):
+        if config.is_encoder_decoder:
+            raise ConfigError(
+                "only decoder-only models are quantised",
+                received=f"quantization={quantization!r} for a {config.model_type}",
+                remedy="leave quantization out",
+            )
+        return load_base(str(folder), quantization=quantization, device=device)
     loader: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-    return cast(PreTrainedModel, loader.from_pretrained(folder, use_safetensors=True))
+    return cast(
+        PreTrainedModel, loader.from_pretrained(folder, use_safetensors=True, trust_remote_code=False)
+    )
 
 
-def read_bundle(folder: Path, *, base: str | Path | None = None) -> dict[str, Any]:
+def read_bundle(
+    folder: Path,
+    *,
+    base: str | Path | None = None,
+    device: str = "cpu",
+    quantization: str | None = None,
+) -> dict[str, Any]:
     """All parts of a bundle, each checked against the manifest and against each other.
 
     Args:
         folder: The bundle.
         base: For a bundle of adapters: where its base model is now, when not where it was.
+        device: Where the model goes.
+        quantization: Of the weights: "4bit", "8bit", "none" = not quantised; None = as they were trained.
 
     Raises:
         ArtifactError: A missing or changed file, another kind of folder, parts that do not fit each other, or
             another base than the adapters were trained on.
-        VocabularyError: The base of adapters cannot be loaded.
+        ConfigError: An unknown quantization, or one that the model cannot have.
+        VocabularyError: The base of adapters cannot be loaded, or bitsandbytes is missing.
     """
-    facts = open_artifact(folder, kind=KIND)
-    text_tokenizer = AutoTokenizer.from_pretrained(folder / "text_tokenizer")
+    if quantization not in QUANTIZATIONS:
+        raise ConfigError(
+            "unknown quantization",
+            received=repr(quantization),
+            remedy=f"use one of {', '.join(map(repr, QUANTIZATIONS))}",
+        )
+    facts = open_bundle(folder, kind=LANGUAGE_MODEL)
+    text_tokenizer = AutoTokenizer.from_pretrained(folder / "text_tokenizer", trust_remote_code=False)
     vocabulary = SemanticIdVocabulary.load(folder)
-    model = _load_model(folder / "model", vocabulary, facts, base)
+    check_parts(folder, facts, {"vocabulary": vocabulary.fingerprint()})
+    model = _load_model(folder / "model", vocabulary, facts, base, quantization, device)
     catalog = Catalog.load(folder / "catalog")
     items = ItemTable.read(folder / "items.parquet")
-    found = {
-        "catalog": catalog.fingerprint(),
-        "vocabulary": vocabulary.fingerprint(),
-        "items": items.fingerprint(),
-        "model_rows": _model_rows(model),
-    }
     in_tokenizer = SemanticIdVocabulary.from_text_tokenizer(text_tokenizer, vocabulary.spec)
-    wrong = [name for name, value in found.items() if facts.get(name) != value]
-    if in_tokenizer.fingerprint() != found["vocabulary"]:
+    check_parts(folder, facts, {"catalog": catalog.fingerprint(), "items": items.fingerprint()})
+    wrong = ["model_rows"] if facts.get("model_rows") != _model_rows(model) else []
+    if in_tokenizer.fingerprint() != vocabulary.fingerprint():
         wrong.append("text_tokenizer")
     if wrong:
         raise ArtifactError(
@@ -162,6 +201,13 @@ def read_bundle(folder: Path, *, base: str | Path | None = None) -> dict[str, An
             received=f"{', '.join(wrong)} differ from the manifest of {folder}",
             remedy="save the recommender again with save_pretrained",
         )
+    model.config.name_or_path = (
+        (facts.get("derived_from") or {}).get("name", "")
+        if "base" not in facts
+        else (model.config.name_or_path)
+    )
+    if quantization not in ("4bit", "8bit") and not _is_quantized(model):
+        cast(Any, model).to(device)
     return {
         "model": model.eval(),
         "text_tokenizer": text_tokenizer,

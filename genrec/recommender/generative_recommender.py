@@ -15,10 +15,12 @@ from genrec.catalog import Catalog
 from genrec.data import ItemTable
 from genrec.decoding import Normalization
 from genrec.errors import DataError
+from genrec.hub import ItemColumns, bundle_folder
 from genrec.recommender.bundle import BundleSettings, read_bundle, write_bundle
 from genrec.recommender.explanation import Explanation, explain
 from genrec.recommender.filters import Filters, as_filters
 from genrec.recommender.generative_ranker import GenerativeRanker
+from genrec.recommender.pushing import push_catalog, push_recommender
 from genrec.recommender.query_prompts import QueryPrompts
 from genrec.recommender.recommendations import (
     Recommendation,
@@ -239,22 +241,61 @@ class GenerativeRecommender:
             metrics=self.metrics,
         )
 
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        private: bool | None = None,
+        revision: str | None = None,
+        token: str | None = None,
+        items: ItemColumns = "all",
+        license: str | None = None,
+    ) -> str:
+        """Publishes the bundle with a model card, in one commit.
+
+        Arguments and errors are those of `genrec.hub.publish_bundle`.
+
+        Returns:
+            The commit's hash.
+        """
+        return push_recommender(
+            self, repo_id, private=private, revision=revision, token=token, items=items, license=license
+        )
+
+    def push_catalog_to_hub(
+        self, repo_id: str, *, revision: str | None = None, token: str | None = None
+    ) -> str:
+        """Publishes a changed catalog in a small commit: `genrec.hub.publish_catalog`."""
+        return push_catalog(self, repo_id, revision=revision, token=token)
+
     @classmethod
     def from_pretrained(
-        cls, folder: str | Path, *, device: str = "cpu", base: str | Path | None = None
+        cls,
+        repo_or_folder: str | Path,
+        *,
+        revision: str | None = None,
+        device: str = "cpu",
+        quantization: str | None = None,
+        base: str | Path | None = None,
+        token: str | None = None,
     ) -> GenerativeRecommender:
         """Reads a bundle back.
 
         Args:
-            folder: What `save_pretrained` wrote.
+            repo_or_folder: What `save_pretrained` wrote, or a repository on the hub (`owner/name`).
+            revision: Branch, tag or commit on the hub; None = main.
             device: Where the model goes.
+            quantization: Of the weights: "4bit" or "8bit" through bitsandbytes, "none"; None = as they were
+                trained.
             base: For a bundle of adapters: where its base model is now, when not where it was.
+            token: Of the hub; None = the one that is logged in.
 
         Raises:
             ArtifactError: A missing or changed file, another kind of folder, parts that do not fit each
-                other, or another base than the adapters were trained on.
+                other, or another base than the adapters were trained on; the error says which.
+            ConfigError: An unknown quantization.
+            HubError: No such repository, revision or bundle on the hub, or no connection.
             VocabularyError: The base of adapters cannot be loaded.
         """
-        parts = read_bundle(Path(folder), base=base)
-        parts["model"].to(device)
-        return cls(**parts)
+        folder = bundle_folder(repo_or_folder, revision=revision, token=token)
+        return cls(**read_bundle(folder, base=base, device=device, quantization=quantization))

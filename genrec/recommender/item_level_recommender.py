@@ -13,20 +13,29 @@ from typing import Any, Literal, cast
 
 from torch import nn
 
-from genrec.artifacts import open_artifact, saved_artifact
+from genrec.artifacts import saved_artifact
 from genrec.baselines import ContentKNN, Part, ProbabilityMixture
 from genrec.catalog import Catalog
 from genrec.config import build, read_yaml, to_mapping, write_yaml
 from genrec.data import ItemTable
 from genrec.embeddings import EmbeddingTable
-from genrec.errors import ArtifactError, DataError
+from genrec.errors import DataError
+from genrec.hub import (
+    ITEM_LEVEL,
+    ITEMS_FILE,
+    ItemColumns,
+    bundle_folder,
+    check_parts,
+    open_bundle,
+    saved_weights_digest,
+    versions,
+)
 from genrec.models import ItemLevelModel
 from genrec.ranking import Ranker
 from genrec.recommender.item_level_ranker import ItemLevelRanker
+from genrec.recommender.pushing import push_recommender
 from genrec.recommender.recommendations import Recommendation, recommended
 from genrec.semantic_ids import ItemTokenizer
-
-KIND = "item_level_bundle"
 
 
 @dataclass(frozen=True)
@@ -142,14 +151,18 @@ class ItemLevelRecommender:
 
         The folder appears whole or not at all; its manifest holds a sha256 of every file.
         """
+        prints = {"catalog": self.catalog.fingerprint(), "items": self.items.fingerprint()}
         facts = {
-            "catalog": self.catalog.fingerprint(),
-            "items": self.items.fingerprint(),
+            "fingerprints": prints,
             "embeddings": self.embeddings is not None,
             "item_tokenizer": self.item_tokenizer is not None,
+            "items_kept": "all",
+            "versions": versions(),
+            "derived_from": None,
         }
-        with saved_artifact(folder, kind=KIND, facts=facts) as temporary:
+        with saved_artifact(folder, kind=ITEM_LEVEL, facts=facts) as temporary:
             self.model.save_pretrained(temporary / "model")
+            prints["weights"] = saved_weights_digest(temporary)
             self.catalog.save(temporary / "catalog")
             self.items.write(temporary / "items.parquet")
             if self.embeddings is not None:
@@ -160,23 +173,55 @@ class ItemLevelRecommender:
             write_yaml(temporary / "recipe.yaml", self.recipe)
             (temporary / "metrics.json").write_text(json.dumps(self.metrics, indent=2), encoding="utf-8")
 
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        private: bool | None = None,
+        revision: str | None = None,
+        token: str | None = None,
+        items: ItemColumns = "all",
+        license: str | None = None,
+    ) -> str:
+        """Publishes the bundle with a model card, in one commit.
+
+        Arguments and errors are those of `genrec.hub.publish_bundle`.
+
+        Content vectors, where there are some, go along whatever `items` says.
+
+        Returns:
+            The commit's hash.
+        """
+        return push_recommender(
+            self, repo_id, private=private, revision=revision, token=token, items=items, license=license
+        )
+
     @classmethod
-    def from_pretrained(cls, folder: str | Path, *, device: str = "cpu") -> ItemLevelRecommender:
-        """Reads what `save_pretrained` wrote.
+    def from_pretrained(
+        cls,
+        repo_or_folder: str | Path,
+        *,
+        revision: str | None = None,
+        device: str = "cpu",
+        token: str | None = None,
+    ) -> ItemLevelRecommender:
+        """Reads what `save_pretrained` wrote, or a repository on the hub.
+
+        Args:
+            repo_or_folder: A folder, or `owner/name` on the hub.
+            revision: Branch, tag or commit on the hub; None = main.
+            device: Where the model goes.
+            token: Of the hub; None = the one that is logged in.
 
         Raises:
             ArtifactError: A missing or changed file, another kind of folder, or parts that do not fit each
                 other.
+            HubError: No such repository, revision or bundle on the hub, or no connection.
         """
-        folder = Path(folder)
-        facts = open_artifact(folder, kind=KIND)
-        catalog, items = Catalog.load(folder / "catalog"), ItemTable.read(folder / "items.parquet")
-        if (facts.get("catalog"), facts.get("items")) != (catalog.fingerprint(), items.fingerprint()):
-            raise ArtifactError(
-                "the parts of the folder do not belong together",
-                received=f"catalog or items differ from the manifest of {folder}",
-                remedy="save the recommender again with save_pretrained",
-            )
+        folder = bundle_folder(repo_or_folder, revision=revision, token=token)
+        facts = open_bundle(folder, kind=ITEM_LEVEL)
+        catalog, items = Catalog.load(folder / "catalog"), ItemTable.read(folder / ITEMS_FILE)
+        check_parts(folder, facts, {"catalog": catalog.fingerprint(), "items": items.fingerprint()})
         settings = folder / "settings.yaml"
         model = ItemLevelModel.from_pretrained(folder / "model", use_safetensors=True).eval()
         cast(nn.Module, model).to(device)

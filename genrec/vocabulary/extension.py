@@ -189,10 +189,12 @@ def load_base(
     dtype: str | torch.dtype | None = None,
     quantization: str | None = None,
     revision: str | None = None,
+    device: str | None = None,
 ) -> PreTrainedModel:
     """A causal language model as it was saved, not extended; parameters as in `extend_model`.
 
-    A quantised one is frozen, and what is not quantised in it is float32.
+    A quantised one is frozen, what is not quantised in it is float32, and it cannot be moved later: `device`
+    says where it goes (None = the accelerator, where there is one). Another model stays on the CPU.
 
     Raises:
         VocabularyError: It cannot be loaded, or is no causal language model.
@@ -211,6 +213,8 @@ def load_base(
             bnb_4bit_use_double_quant=True,
             bnb_4bit_compute_dtype=compute,
         )
+        if device is not None:
+            options["device_map"] = {"": device}
     try:
         model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(name, revision=revision, **options)
     except OSError as error:

@@ -100,10 +100,11 @@ def test_another_kind_a_missing_folder_and_a_missing_file_are_named(tmp_path: Pa
         open_artifact(tmp_path / "x", kind="thing")
 
 
-def test_another_format_version_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [0, 3, '"2"', "true"])
+def test_another_format_version_is_refused(tmp_path: Path, version: object) -> None:
     save(tmp_path / "x")
     path = tmp_path / "x" / "manifest.json"
-    path.write_text(path.read_text().replace('"format_version": 1', '"format_version": 2'))
+    path.write_text(path.read_text().replace('"format_version": 2', f'"format_version": {version}'))
     with pytest.raises(ArtifactError, match="unknown format version"):
         open_artifact(tmp_path / "x", kind="thing")
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genrec import artifacts
+from genrec.artifacts import folders
 from genrec.catalog import Catalog
 from genrec.data import ItemTable, canonical_order
 from genrec.embeddings import EmbeddingTable
@@ -216,7 +217,7 @@ def test_a_run_that_dies_while_adding_leaves_the_old_version(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(artifacts, dies_in, dies)
+        patched.setattr(folders, dies_in, dies)
         with pytest.raises(KeyboardInterrupt):
             catalog.save(tmp_path / "c")
     assert same(Catalog.load(tmp_path / "c"), first)

@@ -91,7 +91,7 @@ def test_the_bases_matrices_never_enter_a_bundle(save_base: Callable[..., Path],
     assert {len(t) for name, t in saved.items() if "trainable_tokens" in name} == {rows}
     assert all("lora_" in name or "trainable_tokens" in name for name in saved)
     files = {p.name for p in (tmp_path / "bundle" / "model").iterdir()}
-    assert files == {"adapter_config.json", "adapter_model.safetensors", "README.md"}
+    assert files == {"adapter_config.json", "adapter_model.safetensors"}
 
 
 def test_adapters_of_a_bfloat16_base_are_saved_as_such(

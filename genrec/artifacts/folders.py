@@ -1,12 +1,10 @@
 """Folders saved whole or not at all, with a manifest that tells a changed byte.
 
-It does not know what is inside an artefact. It also finds the files that come with genrec.
+It does not know what is inside an artefact.
 """
 
 import contextlib
-import difflib
 import errno
-import hashlib
 import json
 import logging
 import os
@@ -15,29 +13,23 @@ import secrets
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
+from genrec.artifacts.manifest import (
+    FORMAT_VERSION,
+    MANIFEST,
+    Migrations,
+    as_text,
+    file_sha256,
+    manifest_text,
+    read_manifest,
+)
 from genrec.config import atomic_write_text, fingerprint, to_mapping
-from genrec.errors import ArtifactError, ConfigError
+from genrec.errors import ArtifactError
 
 if sys.platform != "win32":
     import fcntl
-
-__all__ = [
-    "FORMAT_VERSION",
-    "appended_artifact",
-    "atomic_write_text",
-    "data_folder",
-    "file_sha256",
-    "has_artifact",
-    "named_file",
-    "open_artifact",
-    "saved_artifact",
-]
-
-FORMAT_VERSION = 1
-MANIFEST = "manifest.json"
 
 logger = logging.getLogger(__name__)
 
@@ -116,7 +108,7 @@ def appended_artifact(folder: str | Path, *, kind: str, facts: Mapping[str, obje
     temporary.mkdir()
     try:
         yield temporary
-        manifest = _read_manifest(folder)
+        manifest = read_manifest(folder)
         names = sorted(path.relative_to(temporary) for path in temporary.rglob("*") if path.is_file())
         for name in names:
             if name.as_posix() in manifest["files"]:
@@ -129,7 +121,7 @@ def appended_artifact(folder: str | Path, *, kind: str, facts: Mapping[str, obje
         _sync_tree(folder, files=False)
         content = {key: value for key, value in manifest.items() if key != "digest"}
         content |= {"facts": content["facts"] | to_mapping(facts), "files": content["files"] | added}
-        atomic_write_text(folder / MANIFEST, _manifest_text(content | {"digest": fingerprint(content)}))
+        atomic_write_text(folder / MANIFEST, as_text(content | {"digest": fingerprint(content)}))
         _sync(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -137,13 +129,16 @@ def appended_artifact(folder: str | Path, *, kind: str, facts: Mapping[str, obje
             os.close(lock)
 
 
-def open_artifact(folder: str | Path, *, kind: str, verify: bool = True) -> dict[str, Any]:
+def open_artifact(
+    folder: str | Path, *, kind: str, verify: bool = True, migrations: Migrations | None = None
+) -> dict[str, Any]:
     """Check a saved artefact and return its facts.
 
     Args:
         folder: The artefact.
         kind: The kind it must be.
         verify: Hash every file and compare. With False only the manifest and the files' presence are checked.
+        migrations: What brings facts of an older format up to date.
 
     Raises:
         ArtifactError: The folder or its manifest is missing, the manifest was altered or is of another kind
@@ -151,7 +146,7 @@ def open_artifact(folder: str | Path, *, kind: str, verify: bool = True) -> dict
     """
     folder = Path(folder)
     _recover(Path(os.path.abspath(folder)))
-    manifest = _read_manifest(folder)
+    manifest = read_manifest(folder)
     if manifest["kind"] != kind:
         raise ArtifactError(
             f"{folder} is not a {kind}",
@@ -173,6 +168,8 @@ def open_artifact(folder: str | Path, *, kind: str, verify: bool = True) -> dict
                     remedy="copy the whole folder again, or make it anew",
                 )
     facts: dict[str, Any] = manifest["facts"]
+    for version in range(manifest["format_version"], FORMAT_VERSION):
+        facts = (migrations or {}).get(version, dict)(facts)
     return facts
 
 
@@ -189,92 +186,14 @@ def has_artifact(folder: str | Path, kind: str, facts: Mapping[str, object] | No
     return all(name in stored and stored[name] == value for name, value in wanted.items())
 
 
-def file_sha256(path: str | Path) -> str:
-    """Give the sha256 (64 hex digits) of a file's bytes."""
-    with Path(path).open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def data_folder(kind: str) -> Path:
-    """Give the folder of the shipped `recipes` or `tokenizers`, in a checkout and in a wheel alike."""
-    package = Path(__file__).parent
-    installed = package / "_data" / kind
-    return installed if installed.is_dir() else package.parent / kind
-
-
-def named_file(kind: str, name: str) -> Path:
-    """Find a shipped file by its name, such as ``named_file("tokenizers", "rqvae-4x256.yaml")``.
-
-    Raises:
-        ConfigError: There is none; the error lists the nearest names.
-    """
-    folder = data_folder(kind)
-    path = folder / name
-    if path.is_file() and folder.resolve() in path.resolve().parents:
-        return path
-    known = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*.yaml"))
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or known
-    raise ConfigError(
-        f"there is no {name} among the {kind} that come with genrec",
-        received=name,
-        remedy=f"give the path of a file, or one of: {', '.join(near)}",
-    )
-
-
 def _write_manifest(folder: Path, kind: str, facts: Mapping[str, object]) -> None:
     if (folder / MANIFEST).exists():
         raise ArtifactError(
             f"the {kind} holds a {MANIFEST} of its own", remedy="save it under another name or in a subfolder"
         )
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    manifest = {
-        "format_version": FORMAT_VERSION,
-        "kind": kind,
-        "facts": to_mapping(facts),
-        "files": {path.relative_to(folder).as_posix(): file_sha256(path) for path in files},
-    }
-    atomic_write_text(folder / MANIFEST, _manifest_text(manifest | {"digest": fingerprint(manifest)}))
-
-
-def _manifest_text(manifest: Mapping[str, object]) -> str:
-    return json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-
-
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    path = folder / MANIFEST
-    altered = "copy the whole folder again, or make it anew"
-    if not folder.is_dir():
-        raise ArtifactError(
-            f"there is no folder {folder}", remedy="check the path, or run the stage that makes it"
-        )
-    try:
-        text = path.read_bytes().decode("utf-8")
-        manifest = json.loads(text)
-    except OSError as error:
-        raise ArtifactError(
-            f"{path} cannot be read ({error.strerror}), so {folder} is not a saved artefact",
-            remedy="check the path; a copy must carry every file",
-        ) from error
-    except ValueError as error:
-        raise ArtifactError(f"{path} is not valid JSON: {error}", remedy=altered) from error
-    version = manifest.get("format_version") if isinstance(manifest, dict) else None
-    if version != FORMAT_VERSION or isinstance(version, bool):
-        raise ArtifactError(
-            f"{path} has an unknown format version",
-            received=repr(version),
-            remedy=f"this version of genrec reads format {FORMAT_VERSION}; use the one that saved the folder",
-        )
-    content = {name: value for name, value in manifest.items() if name != "digest"}
-    shapes = {"format_version": int, "kind": str, "facts": dict, "files": dict}
-    whole = content.keys() == shapes.keys() and all(
-        isinstance(content[name], shapes[name]) for name in shapes
-    )
-    if not whole or manifest.get("digest") != fingerprint(content) or _manifest_text(manifest) != text:
-        raise ArtifactError(f"{path} is not the manifest that was saved", remedy=altered)
-    for name in content["files"]:
-        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
-            raise ArtifactError(f"{path} names a file outside its folder", received=name, remedy=altered)
-    return content
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = {path.relative_to(folder).as_posix(): file_sha256(path) for path in paths}
+    atomic_write_text(folder / MANIFEST, manifest_text(kind, facts, files))
 
 
 def _refuse_foreign(folder: Path, kind: str) -> None:
@@ -299,7 +218,7 @@ def _refuse_part(folder: Path, kind: str) -> None:
     for above in folder.parents:
         files: dict[str, str] = {}
         with contextlib.suppress(ArtifactError):  # a manifest.json of something else hashes nothing of ours
-            files = _read_manifest(above)["files"] if (above / MANIFEST).is_file() else {}
+            files = read_manifest(above)["files"] if (above / MANIFEST).is_file() else {}
         if (folder / MANIFEST).relative_to(above).as_posix() in files:
             raise ArtifactError(
                 f"{folder} is a part of {above}, which holds a hash of every file in it",
