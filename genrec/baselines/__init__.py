@@ -10,6 +10,7 @@ from genrec.baselines.grid_search import GridSearch
 from genrec.baselines.hybrid import Part, ProbabilityMixture, ReciprocalRankFusion
 from genrec.baselines.implicit_factors import ALS, BPR
 from genrec.baselines.item_knn import ItemKNN
+from genrec.baselines.log_linear import LogLinearMixture, fit_log_linear
 from genrec.baselines.markov_knn import MarkovKNN
 from genrec.baselines.popularity import Popularity
 from genrec.baselines.random_ranker import RandomRanker
@@ -26,6 +27,7 @@ __all__ = [
     "DenseRetrieval",
     "GridSearch",
     "ItemKNN",
+    "LogLinearMixture",
     "MarkovKNN",
     "Part",
     "Popularity",
@@ -33,6 +35,7 @@ __all__ = [
     "RandomRanker",
     "ReciprocalRankFusion",
     "SASRec",
+    "fit_log_linear",
     "sasrec_model",
     "tune_als",
     "tune_bm25",

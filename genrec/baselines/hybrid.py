@@ -63,7 +63,7 @@ class ProbabilityMixture:
     """
 
     def __init__(self, parts: Sequence[Part], *, depth: int | None = None, name: str = "mixture") -> None:
-        self.parts = _checked(parts)
+        self.parts = checked_parts(parts)
         self.depth = depth
         self.name = name
 
@@ -81,7 +81,7 @@ class ProbabilityMixture:
         depth = max(k, self.depth or max(100, 2 * k))
         lists = [part.ranker.rank(histories, depth) for part in self.parts]
         values = [
-            part.weight * _probabilities(scores, part.scale)
+            part.weight * probabilities(scores, part.scale)
             for part, (_, scores) in zip(self.parts, lists, strict=True)
         ]
         return merged([items for items, _ in lists], values, k)
@@ -107,7 +107,7 @@ class ReciprocalRankFusion:
             raise DataError(
                 "the constant of reciprocal rank fusion is negative", received=constant, remedy="give 60"
             )
-        self.parts = _checked(parts)
+        self.parts = checked_parts(parts)
         self.constant = constant
         self.depth = depth
         self.name = name
@@ -141,7 +141,7 @@ def merged(
     every = {item for part in items for item in part.ravel().tolist() if item}
     names = np.array(["", *canonical_order(every)], dtype=object)
     row_of = {item: row for row, item in enumerate(names)}
-    rows = np.concatenate([_rows(part, row_of) for part in items], axis=1)  # [n, all depths], 0 = nothing
+    rows = np.concatenate([rows_of(part, row_of) for part in items], axis=1)  # [n, all depths], 0 = nothing
     added = np.concatenate(values, axis=1).astype(np.float64)  # [n, all depths]
     found, scores = empty_lists(len(rows), k)
     for i, (row, value) in enumerate(zip(rows, added, strict=True)):
@@ -155,11 +155,12 @@ def merged(
     return found, scores
 
 
-def _rows(items: np.ndarray, row_of: dict[str, int]) -> np.ndarray:
+def rows_of(items: np.ndarray, row_of: dict[str, int]) -> np.ndarray:
+    """Rows of item ids, int64 of the same shape."""
     return np.array([row_of[item] for item in items.ravel()], dtype=np.int64).reshape(items.shape)
 
 
-def _probabilities(scores: np.ndarray, scale: Scale) -> np.ndarray:
+def probabilities(scores: np.ndarray, scale: Scale) -> np.ndarray:
     """Something to add, float64 `[n, depth]`, of scores `[n, depth]`."""
     if scale == "log":
         return np.asarray(np.exp(scores.astype(np.float64)))
@@ -171,7 +172,12 @@ def _probabilities(scores: np.ndarray, scale: Scale) -> np.ndarray:
     return shares
 
 
-def _checked(parts: Sequence[Part]) -> tuple[Part, ...]:
+def checked_parts(parts: Sequence[Part]) -> tuple[Part, ...]:
+    """The parts.
+
+    Raises:
+        DataError: There is none.
+    """
     if not parts:
         raise DataError("a hybrid needs a ranker", received="no part", remedy="give at least one Part")
     return tuple(parts)
