@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from genrec.catalog import CatalogTrie
+from genrec.decoding.trie_levels import TrieLevels
 from genrec.errors import DecodingError
 from genrec.vocabulary import SemanticIdVocabulary
 
@@ -21,6 +22,11 @@ class TrieTables:
         trie: Flat arrays over codes.
         vocabulary: Code to token id.
         device: Where the tensors live.
+
+    Attributes:
+        levels: The trie's arrays; on a CPU they share its memory.
+        level_ids: int64 `[codes]` per level, token id of each code; a terminated trie's have the terminator
+            behind the codes.
 
     Raises:
         DecodingError: Trie and vocabulary disagree on the ID's positions, or the trie is empty.
@@ -39,44 +45,35 @@ class TrieTables:
             raise DecodingError(
                 "the catalog is empty", received="a trie of 0 items", remedy="add items to the catalog first"
             )
+        self.levels = TrieLevels.of(trie, device)
         self.length = trie.length
         self.num_items = trie.num_items
-        self.device = torch.device(device)
-        self.level_ids = tuple(torch.as_tensor(ids, device=self.device) for ids in vocabulary.token_ids)
-        self.codes = tuple(self._long(codes) for codes in trie.codes)
-        self.starts = tuple(self._long(indptr[:-1]) for indptr in trie.indptr)
-        self.counts = tuple(self._long(np.diff(indptr)) for indptr in trie.indptr)
-        self.max_children = tuple(int(np.diff(indptr).max(initial=0)) for indptr in trie.indptr)
-        self.rows = self._long(trie.rows)
-        sizes = trie.codebook_sizes
-        # key of a node = parent * size + code: sorted, as nodes are numbered in lexicographic order
-        self.keys = tuple(
-            self._long(np.repeat(np.arange(len(indptr) - 1, dtype=np.int64), np.diff(indptr))) * size + codes
-            for indptr, size, codes in zip(trie.indptr, sizes, self.codes, strict=True)
-        )
-        self.sizes = tuple(sizes)
-
-    def _long(self, array: np.ndarray) -> Tensor:
-        return torch.as_tensor(np.ascontiguousarray(array, dtype=np.int64), device=self.device)
+        self.device = self.levels.device
+        ids = [np.asarray(of_position) for of_position in vocabulary.token_ids]
+        if trie.terminated:
+            end = np.array([vocabulary.terminator_id])
+            ids = [*(np.concatenate([of_position, end]) for of_position in ids), end]
+        self.level_ids = tuple(torch.as_tensor(of_level, device=self.device) for of_level in ids)
 
     def children(self, level: int, parents: Tensor) -> tuple[Tensor, Tensor]:
         """Children of nodes: `(nodes [..., c], valid [..., c])` for `parents [...]` of the level above.
 
         `c` is the largest number of children at this level; a negative parent has none.
         """
-        offsets = torch.arange(self.max_children[level], device=self.device)
-        known = parents.clamp(min=0)
-        valid = (offsets < self.counts[level][known].unsqueeze(-1)) & (parents >= 0).unsqueeze(-1)
-        nodes = (self.starts[level][known].unsqueeze(-1) + offsets).clamp(max=len(self.codes[level]) - 1)
-        return nodes, valid
+        return self.levels.children(level, parents)
 
     def child_of(self, level: int, parents: Tensor, codes: Tensor) -> Tensor:
         """Node reached from `parents` by `codes` (same shape), -1 where the trie has no such path."""
-        keys = self.keys[level]
-        wanted = parents * self.sizes[level] + codes
-        found = torch.searchsorted(keys, wanted).clamp(max=len(keys) - 1)
-        return torch.where((keys[found] == wanted) & (parents >= 0) & (codes >= 0), found, -1)
+        return self.levels.child_of(level, parents, codes)
+
+    def first_child(self, level: int, parents: Tensor) -> Tensor:
+        """First child of each node of the level above, int64 like `parents`."""
+        return self.levels.indptr[level][parents].long()
+
+    def code(self, level: int, nodes: Tensor) -> Tensor:
+        """Last code of each node's path, int64 like `nodes`."""
+        return self.levels.code(level, nodes)
 
     def tokens(self, level: int, nodes: Tensor) -> Tensor:
-        """Token id of each node's last code."""
-        return self.level_ids[level][self.codes[level][nodes]]
+        """Token id of each node's last code, int64 like `nodes`."""
+        return self.level_ids[level][self.levels.code(level, nodes)]

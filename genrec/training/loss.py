@@ -109,6 +109,6 @@ class SemanticIdLoss:
                 remedy="build the training rows from the catalog whose trie the loss uses",
             )
         children, valid = tables.children(position, parent)  # [n, c]
-        log_probs = candidate_log_probs(logits, tables.codes[position][children], valid, ids, "allowed")
-        chosen = target - tables.starts[position][parent]  # place among the children
+        log_probs = candidate_log_probs(logits, tables.code(position, children), valid, ids, "allowed")
+        chosen = target - tables.first_child(position, parent)  # place among the children
         return -log_probs.gather(1, chosen.unsqueeze(1)).sum()
