@@ -3,12 +3,14 @@
 Does not know a prompt's wording, nor how results are judged.
 """
 
-from genrec.decoding.beam_search import BeamSearchResult, ConstrainedBeamSearch
+from genrec.decoding.beam_search import ConstrainedBeamSearch
+from genrec.decoding.item_constraints import GroupLimit
 from genrec.decoding.item_level_search import ItemLevelSearch
 from genrec.decoding.mixed_events import Finished, MixedEvent, MixedReply, NamedItem, TextPiece
 from genrec.decoding.mixed_generation import MixedGenerator
 from genrec.decoding.normalization import NORMALIZATIONS, Normalization, candidate_log_probs
 from genrec.decoding.output_head import Head, LogitsHead, OutputHead, check_head
+from genrec.decoding.search_result import BeamSearchResult
 from genrec.decoding.step_model import SearchBackend, StepModel, load_backend
 from genrec.decoding.text_sampling import TextSampling
 from genrec.decoding.trie_tables import TrieTables
@@ -18,6 +20,7 @@ __all__ = [
     "BeamSearchResult",
     "ConstrainedBeamSearch",
     "Finished",
+    "GroupLimit",
     "Head",
     "ItemLevelSearch",
     "LogitsHead",

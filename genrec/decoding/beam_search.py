@@ -1,54 +1,55 @@
 """Beam search constrained by the catalog's trie: only real items come out, each at most once.
 
 Does not know prompts' wording, item ids or metrics, nor how a model keeps its beams' states: it asks a
-`StepModel`.
+`SearchBackend`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from typing import Literal, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from genrec.catalog import CatalogTrie
-from genrec.decoding.normalization import NORMALIZATIONS, Normalization, candidate_log_probs
+from genrec.decoding.item_constraints import Allowed, Bonus, GroupLimit, ItemConstraints
+from genrec.decoding.item_scores import score_rows
+from genrec.decoding.normalization import NORMALIZATIONS, Normalization
+from genrec.decoding.search_result import BeamSearchResult
 from genrec.decoding.step_model import load_backend
+from genrec.decoding.trie_search import TrieSearch
 from genrec.decoding.trie_tables import TrieTables
+from genrec.decoding.trie_walk import TokenWalk
 from genrec.errors import DecodingError
 from genrec.vocabulary import SemanticIdVocabulary
 
-
-@dataclass(frozen=True)
-class BeamSearchResult:
-    """What a search found, best first.
-
-    Attributes:
-        rows: int64 `[batch, k]`, catalog rows; -1 where fewer than k items were found.
-        scores: float32 `[batch, k]`, summed log-probabilities in nats; minus infinity where `rows` is -1.
-        codes: int64 `[batch, k, L]`, the items' Semantic IDs; -1 where `rows` is -1.
-    """
-
-    rows: Tensor
-    scores: Tensor
-    codes: Tensor
+Result = TypeVar("Result")
 
 
 class ConstrainedBeamSearch:
-    """Trie-constrained beam search with a decoder-only or an encoder-decoder language model.
+    """Trie-constrained search with a decoder-only or an encoder-decoder language model.
+
+    Many threads may search with one object at once, if the model is in evaluation mode.
 
     Args:
-        model: A causal language model that takes a 4D attention mask, or an encoder-decoder; it is used in
-            evaluation mode and left in the mode it came in.
+        model: A causal language model or an encoder-decoder; it is used in evaluation mode and left in the
+            mode it came in.
         trie: The catalog's trie over codes.
         vocabulary: Joins codes and token ids.
         normalize: Which tokens share a step's softmax; a model trained with one must be decoded with the
-            same.
+            same. Filters do not change it: `allowed` runs over the children in the whole catalog's trie.
         num_beams: Prefixes kept a step; never fewer than the `k` asked for.
+        before: Token ids that stand between prompt and ID.
+        after: Token ids that stand behind an ID; with `full` they are scored, as transformers' generate
+            scores tokens it is forced to write.
+        eos: Whether the end-of-sequence token is scored behind an ID and `after`.
 
     Raises:
-        DecodingError: Unknown normaliser, no beam, or a trie that does not fit the vocabulary.
+        DecodingError: Unknown normaliser, no beam, no end-of-sequence token to score, or a trie that does not
+            fit the vocabulary.
     """
 
     def __init__(
@@ -59,6 +60,9 @@ class ConstrainedBeamSearch:
         *,
         normalize: Normalization = "full",
         num_beams: int = 20,
+        before: Sequence[int] = (),
+        after: Sequence[int] = (),
+        eos: Literal["none", "score"] = "none",
     ) -> None:
         if normalize not in NORMALIZATIONS:
             raise DecodingError(
@@ -71,30 +75,109 @@ class ConstrainedBeamSearch:
                 "a search needs a beam", received=num_beams, remedy="set num_beams to 1 or more"
             )
         self.model = model
+        self.trie = trie
         self.backend = load_backend(model)
         self.normalize: Normalization = normalize
         self.num_beams = num_beams
         self.tables = TrieTables(trie, vocabulary, model.device)
+        self.before = _checked_tokens(before, model)
+        self.after = _checked_tokens((*after, *_end_token(model, eos)), model)
 
     @torch.no_grad()
-    def search(self, input_ids: Tensor, attention_mask: Tensor, k: int) -> BeamSearchResult:
+    def search(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        k: int,
+        *,
+        allowed: Allowed = None,
+        exclude: Sequence[Sequence[int] | np.ndarray] | None = None,
+        bonus: Bonus = None,
+        limit: GroupLimit | None = None,
+        exact: bool = False,
+        budget: int = 1000,
+    ) -> BeamSearchResult:
         """The k best items after each prompt.
 
         Args:
             input_ids: int64 `[batch, prompt]`, padded on either side.
             attention_mask: `[batch, prompt]`, 1 for real tokens.
-            k: Items to return; with a catalog of fewer items the rest is filled with -1.
+            k: Items to return; where fewer are allowed the rest is filled with -1.
+            allowed: Which items may be returned: a bool for each catalog row (`[rows]` for all prompts, or
+                `[batch, rows]`), a filter made of one by `CatalogTrie.restrict`, or a list with one of these
+                or None for each prompt. It changes no item's score.
+            exclude: Catalog rows that may not be returned, a list for each prompt; rows that are in no ID
+                count for nothing.
+            bonus: A number for each catalog row, added to the item's log-probability to rank it: `[rows]`,
+                `[batch, rows]`, an `ItemBonus` made by `CatalogTrie.bonus`, or a list of these; minus
+                infinity takes an item out.
+            limit: At most so many items of each value of an attribute, taken greedily from the ranking's top.
+                The search goes on until k are found or proven absent.
+            exact: Go on after the beams until the result is proven to be the best of the whole catalog.
+            budget: Most trie nodes a prompt may expand for the proof. When it is spent, `certified` tells
+                which items are proven all the same, and `gap` how far the last one is from it.
 
         Raises:
-            DecodingError: Shapes that do not agree, an empty prompt, or k below 1.
+            DecodingError: Shapes that do not agree, an empty prompt, k below 1, a negative budget, or
+                constraints that do not fit the batch.
+            SemanticIdError: A mask or a bonus that does not fit the catalog.
         """
         self._check(input_ids, attention_mask, k)
-        was_training = self.model.training
-        self.model.eval()
-        try:
-            return self._search(input_ids, attention_mask, k)
-        finally:
-            self.model.train(was_training)
+        if budget < 0:
+            raise DecodingError("a budget counts nodes", received=budget, remedy="set it to 0 or more")
+        constraints = ItemConstraints(
+            self.trie,
+            self.tables.levels,
+            len(input_ids),
+            allowed=allowed,
+            exclude=exclude,
+            bonus=bonus,
+            limit=limit,
+        )
+
+        def run() -> BeamSearchResult:
+            walk = self._walk(input_ids, attention_mask)
+            width = self.num_beams
+            return TrieSearch(
+                walk, constraints, len(input_ids), k, width=width, exact=exact, budget=budget
+            ).run()
+
+        return in_evaluation_mode(self.model, run)
+
+    @torch.no_grad()
+    def score(self, input_ids: Tensor, attention_mask: Tensor, rows: Tensor | None = None) -> Tensor:
+        """Log-probabilities of given items after each prompt, each prefix that items share computed once.
+
+        Args:
+            input_ids: int64 `[batch, prompt]`, padded on either side.
+            attention_mask: `[batch, prompt]`, 1 for real tokens.
+            rows: int64 `[batch, m]`, catalog rows, -1 for none; None = the whole catalog.
+
+        Returns:
+            float32 `[batch, m]` in nats, minus infinity where `rows` is -1; for the whole catalog
+            `[batch, rows of the catalog]`, minus infinity for rows without an ID.
+
+        Raises:
+            DecodingError: Shapes that do not agree, an empty prompt, or a row without an ID.
+        """
+        self._check(input_ids, attention_mask, 1)
+        return in_evaluation_mode(
+            self.model,
+            lambda: score_rows(self._walk(input_ids, attention_mask), self.trie, len(input_ids), rows),
+        )
+
+    def _walk(self, input_ids: Tensor, attention_mask: Tensor) -> TokenWalk:
+        device = self.tables.device
+        real = attention_mask.to(device).bool()
+        return TokenWalk(
+            self.backend,
+            self.tables,
+            self.normalize,
+            input_ids.to(device),
+            real,
+            before=self.before,
+            after=self.after,
+        )
 
     def _check(self, input_ids: Tensor, attention_mask: Tensor, k: int) -> None:
         if input_ids.dim() != 2 or input_ids.shape != attention_mask.shape or 0 in input_ids.shape:
@@ -112,53 +195,39 @@ class ConstrainedBeamSearch:
         if k < 1:
             raise DecodingError("asked for no item", received=f"k={k}", remedy="ask for k >= 1")
 
-    def _search(self, input_ids: Tensor, attention_mask: Tensor, k: int) -> BeamSearchResult:
-        tables, width = self.tables, max(self.num_beams, k)
-        batch = len(input_ids)
-        head = self.backend.head()
-        steps, states = self.backend.start(
-            input_ids.to(tables.device),
-            attention_mask.to(tables.device).bool(),
-            capacity=(tables.length - 1) * width,
+
+def in_evaluation_mode(model: PreTrainedModel, run: Callable[[], Result]) -> Result:
+    """Runs with a model in evaluation mode and leaves it in the mode it came in."""
+    if not model.training:
+        return run()
+    model.eval()
+    try:
+        return run()
+    finally:
+        model.train()
+
+
+def _end_token(model: PreTrainedModel, eos: str) -> tuple[int, ...]:
+    if eos == "none":
+        return ()
+    ends = model.config.get_text_config().eos_token_id
+    ends = ends if isinstance(ends, list) else [ends]
+    if eos != "score" or ends[0] is None:
+        raise DecodingError(
+            "the end-of-sequence token cannot be scored",
+            received=f"eos={eos!r}, a model whose token is {ends[0]}",
+            remedy='pass eos="none" or eos="score", and a model whose config has an eos_token_id',
         )
-        before = 0  # number of the first row of the step before
-        scores = torch.zeros(batch, 1, device=tables.device)
-        nodes = torch.zeros(batch, 1, dtype=torch.long, device=tables.device)  # the root
-        path = torch.empty(batch, 1, 0, dtype=torch.long, device=tables.device)  # codes so far
-        for level in range(tables.length):
-            children, valid = tables.children(level, nodes)  # [batch, beams, c]
-            logits = head.full(states.flatten(0, 1)).unflatten(0, states.shape[:2])  # [batch, beams, vocab]
-            log_probs = candidate_log_probs(
-                logits, tables.tokens(level, children), valid, tables.level_ids[level], self.normalize
-            )
-            flat = (scores.unsqueeze(-1) + log_probs).flatten(1)  # [batch, beams * c]
-            scores, best = flat.topk(min(width, flat.shape[1]), dim=1)  # [batch, new beams]
-            parent = best // children.shape[-1]
-            nodes = children.flatten(1).gather(1, best).masked_fill(scores.isinf(), -1)
-            codes = tables.codes[level][nodes.clamp(min=0)]
-            path = torch.cat([_pick(path, parent), codes.unsqueeze(-1)], dim=-1)
-            if level + 1 < tables.length:
-                rows = states.shape[1]
-                states = steps.step(tables.tokens(level, nodes.clamp(min=0)), parent + before)
-                before += rows
-        return self._result(nodes, scores, path, k)
-
-    def _result(self, leaves: Tensor, scores: Tensor, path: Tensor, k: int) -> BeamSearchResult:
-        found = leaves >= 0
-        rows = torch.where(found, self.tables.rows[leaves.clamp(min=0)], -1)
-        # best first, equal scores by catalog row: two stable sorts, the lesser key first
-        order = torch.where(found, rows, self.tables.num_items).argsort(dim=1, stable=True)
-        order = order.gather(1, scores.gather(1, order).argsort(dim=1, descending=True, stable=True))[:, :k]
-        rows, scores = rows.gather(1, order), scores.gather(1, order)
-        codes = _pick(path, order).masked_fill((rows < 0).unsqueeze(-1), -1)
-        missing = k - rows.shape[1]
-        if missing > 0:
-            rows = torch.nn.functional.pad(rows, (0, missing), value=-1)
-            scores = torch.nn.functional.pad(scores, (0, missing), value=float("-inf"))
-            codes = torch.nn.functional.pad(codes, (0, 0, 0, missing), value=-1)
-        return BeamSearchResult(rows, scores, codes)
+    return (int(ends[0]),)
 
 
-def _pick(values: Tensor, index: Tensor) -> Tensor:
-    """Rows of `values [batch, n, m]` by `index [batch, j]` -> `[batch, j, m]`."""
-    return values.gather(1, index.unsqueeze(-1).expand(-1, -1, values.shape[-1]))
+def _checked_tokens(tokens: Sequence[int], model: PreTrainedModel) -> tuple[int, ...]:
+    rows = int(model.config.get_text_config().vocab_size)
+    wrong = [token for token in tokens if not 0 <= token < rows]
+    if wrong:
+        raise DecodingError(
+            "a token before or after an ID is not in the vocabulary",
+            received=wrong[0],
+            remedy=f"use token ids from 0 to {rows - 1}",
+        )
+    return tuple(int(token) for token in tokens)

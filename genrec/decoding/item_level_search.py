@@ -1,20 +1,86 @@
-"""Beam search with the item-level model: histories of catalog rows in, scored catalog rows out.
+"""The same search with the item-level model: histories of catalog rows in, scored catalog rows out.
 
 Does not know item ids or metrics. The trie is the model's own, so only real items come out, each once.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
 from torch import Tensor
 
-from genrec.decoding.beam_search import BeamSearchResult
+from genrec.catalog import CatalogTrie
+from genrec.decoding.beam_search import in_evaluation_mode
+from genrec.decoding.item_constraints import Allowed, Bonus, GroupLimit, ItemConstraints
+from genrec.decoding.item_scores import score_rows
+from genrec.decoding.search_result import BeamSearchResult
+from genrec.decoding.trie_levels import TrieLevels
+from genrec.decoding.trie_search import TrieSearch
+from genrec.decoding.trie_walk import Expansion
 from genrec.errors import DecodingError
 from genrec.models import ItemLevelModel
 
 
+class ItemLevelWalk:
+    """The item-level model's `TrieWalk`.
+
+    Args:
+        model: The model.
+        levels: Its trie.
+        items: int64 `[batch, length]`, catalog rows, padded on the right.
+        lengths: int64 `[batch]`.
+    """
+
+    def __init__(self, model: ItemLevelModel, levels: TrieLevels, items: Tensor, lengths: Tensor) -> None:
+        self.model = model
+        self.levels = levels
+        self.depth = levels.length
+        self.items = items
+        self.lengths = lengths
+        self.states: Tensor | None = None  # [batch, rows, width], of all rows so far
+
+    def begin(self, capacity: int) -> tuple[Tensor, Tensor]:
+        """Reads the histories; see `TrieWalk.begin`."""
+        batch = torch.arange(len(self.items), device=self.items.device)
+        if self.states is None:
+            self.states = self.model.encode(self.items)[batch, self.lengths - 1].unsqueeze(1)
+        self.states = self.states[:, :1]
+        return self.states, torch.zeros(len(batch), device=self.items.device)
+
+    def normalizers(self, states: Tensor) -> None:
+        """Nothing: the model normalises over a node's children."""
+
+    def expand(self, level: int, states: Tensor, nodes: Tensor, normalizers: Tensor | None) -> Expansion:
+        """Children and their log-probabilities; see `TrieWalk.expand`."""
+        log_probs = self.model.step(level, states, nodes)  # [m, most children]
+        owner, child = self.levels.expand(level, nodes)
+        first = self.levels.indptr[level][nodes.clamp(min=0)].long()
+        return Expansion(owner, child, log_probs[owner, child - first[owner]])
+
+    def step(self, levels: Tensor, nodes: Tensor, parents: Tensor) -> Tensor:
+        """The state after each node; see `TrieWalk.step`."""
+        assert self.states is not None
+        known = self.states
+        parent = known.gather(1, parents.unsqueeze(-1).expand(-1, -1, known.shape[-1])).flatten(0, 1)
+        states, of_level = torch.empty_like(parent), levels.flatten()
+        for level in of_level.unique().tolist():
+            here = of_level == level
+            nodes_here = nodes.flatten()[here].clamp(max=len(self.levels.codes[level]) - 1)
+            states[here] = self.model.advance(level, parent[here], nodes_here)
+        states = states.view(*nodes.shape, -1)  # [batch, n, width]
+        self.states = torch.cat([known, states], dim=1)
+        return states
+
+    def keep(self, prompts: Tensor) -> None:
+        """See `TrieWalk.keep`."""
+        assert self.states is not None
+        self.states = self.states[prompts]
+
+
 class ItemLevelSearch:
-    """Trie-constrained beam search; the states of all beams of a level are scored at once.
+    """Trie-constrained search; the states of all beams of a level are scored at once.
 
     Args:
         model: The model; it is used in evaluation mode and left in the mode it came in.
@@ -32,70 +98,84 @@ class ItemLevelSearch:
             )
         self.model = model
         self.num_beams = num_beams
+        self.trie = _trie_of(model)
 
     @torch.no_grad()
-    def search(self, items: Tensor, lengths: Tensor, k: int) -> BeamSearchResult:
+    def search(
+        self,
+        items: Tensor,
+        lengths: Tensor,
+        k: int,
+        *,
+        allowed: Allowed = None,
+        exclude: Sequence[Sequence[int] | np.ndarray] | None = None,
+        bonus: Bonus = None,
+        limit: GroupLimit | None = None,
+        exact: bool = False,
+        budget: int = 1000,
+    ) -> BeamSearchResult:
         """The k best items after each history.
 
         Args:
             items: int64 `[batch, length]`, catalog rows, oldest first, padded on the right.
             lengths: int64 `[batch]`, real items of each history, at least 1.
-            k: Items to return; with a catalog of fewer items the rest is filled with -1.
+            k: Items to return; where fewer are allowed the rest is filled with -1.
+            allowed: See `ConstrainedBeamSearch.search`, as for the other arguments.
+            exclude: Catalog rows that may not be returned, a list for each history.
+            bonus: A number for each catalog row, added to the item's log-probability to rank it.
+            limit: At most so many items of each value of an attribute.
+            exact: Go on after the beams until the result is proven.
+            budget: Most trie nodes a history may expand for the proof.
 
         Raises:
-            DecodingError: Shapes that do not agree, an empty history, or k below 1.
+            DecodingError: Shapes that do not agree, an empty history, k below 1, a negative budget, or
+                constraints that do not fit the batch.
+            SemanticIdError: A mask or a bonus that does not fit the catalog.
         """
-        if items.dim() != 2 or lengths.shape != items.shape[:1] or int(lengths.min()) < 1 or k < 1:
+        self._check(items, lengths, k, budget)
+        batch, device = len(items), self.model.device
+
+        def run() -> BeamSearchResult:
+            levels = TrieLevels.of(self.trie, device)
+            constraints = ItemConstraints(
+                self.trie, levels, batch, allowed=allowed, exclude=exclude, bonus=bonus, limit=limit
+            )
+            walk = ItemLevelWalk(self.model, levels, items.to(device), lengths.to(device))
+            width = self.num_beams
+            return TrieSearch(walk, constraints, batch, k, width=width, exact=exact, budget=budget).run()
+
+        return in_evaluation_mode(self.model, run)
+
+    @torch.no_grad()
+    def score(self, items: Tensor, lengths: Tensor, rows: Tensor | None = None) -> Tensor:
+        """Log-probabilities of given items after each history; see `ConstrainedBeamSearch.score`."""
+        self._check(items, lengths, 1, 0)
+        device = self.model.device
+
+        def run() -> Tensor:
+            levels = TrieLevels.of(self.trie, device)
+            walk = ItemLevelWalk(self.model, levels, items.to(device), lengths.to(device))
+            return score_rows(walk, self.trie, len(items), rows)
+
+        return in_evaluation_mode(self.model, run)
+
+    def _check(self, items: Tensor, lengths: Tensor, k: int, budget: int) -> None:
+        shaped = items.dim() == 2 and lengths.shape == items.shape[:1] and len(items) > 0
+        if not shaped or int(lengths.min()) < 1 or k < 1 or budget < 0:
             raise DecodingError(
-                "a search needs histories of at least one item, and k >= 1",
-                received=f"items {tuple(items.shape)}, lengths {tuple(lengths.shape)}, k={k}",
+                "a search needs histories of at least one item, k >= 1 and a budget of at least 0",
+                received=f"items {tuple(items.shape)}, lengths {tuple(lengths.shape)}, k={k}, {budget=}",
                 remedy="leave empty histories out, and pass one length a history",
             )
-        was_training = self.model.training
-        self.model.eval()
-        try:
-            return self._search(items.to(self.model.device), lengths.to(self.model.device), k)
-        finally:
-            self.model.train(was_training)
-
-    def _search(self, items: Tensor, lengths: Tensor, k: int) -> BeamSearchResult:
-        trie, width, batch = self.model.trie, max(self.num_beams, k), len(items)
-        last = self.model.encode(items)[torch.arange(batch, device=items.device), lengths - 1]
-        states = last.unsqueeze(1)  # [batch, 1 beam, width]
-        scores = torch.zeros(batch, 1, device=items.device)
-        nodes = torch.zeros(batch, 1, dtype=torch.long, device=items.device)  # the root
-        path = torch.empty(batch, 1, 0, dtype=torch.long, device=items.device)  # codes so far
-        for level in range(trie.length):
-            beams = nodes.shape[1]
-            log_probs = self.model.step(level, states.flatten(0, 1), nodes.flatten())  # [batch * beams, c]
-            flat = (scores.unsqueeze(-1) + log_probs.view(batch, beams, -1)).flatten(1)  # [batch, beams * c]
-            scores, best = flat.topk(min(width, flat.shape[1]), dim=1)  # [batch, new beams]
-            parent, place = best // log_probs.shape[-1], best % log_probs.shape[-1]
-            above = nodes.gather(1, parent).clamp(min=0)
-            nodes = (trie.first_child(level, above) + place).masked_fill(scores.isinf(), -1)
-            known = nodes.clamp(min=0)
-            path = torch.cat([_pick(path, parent), trie.codes(level)[known].unsqueeze(-1)], dim=-1)
-            if level + 1 < trie.length:
-                chosen = _pick(states, parent)  # [batch, new beams, width]
-                states = self.model.advance(level, chosen.flatten(0, 1), known.flatten()).view_as(chosen)
-        return self._result(nodes, scores, path, k)
-
-    def _result(self, leaves: Tensor, scores: Tensor, path: Tensor, k: int) -> BeamSearchResult:
-        trie, found = self.model.trie, leaves >= 0
-        rows = torch.where(found, trie.rows[leaves.clamp(min=0)], -1)
-        # best first, equal scores by catalog row: two stable sorts, the lesser key first
-        order = torch.where(found, rows, len(trie.rows)).argsort(dim=1, stable=True)
-        order = order.gather(1, scores.gather(1, order).argsort(dim=1, descending=True, stable=True))[:, :k]
-        rows, scores = rows.gather(1, order), scores.gather(1, order)
-        codes = _pick(path, order).masked_fill((rows < 0).unsqueeze(-1), -1)
-        missing = max(k - rows.shape[1], 0)
-        return BeamSearchResult(
-            torch.nn.functional.pad(rows, (0, missing), value=-1),
-            torch.nn.functional.pad(scores, (0, missing), value=float("-inf")),
-            torch.nn.functional.pad(codes, (0, 0, 0, missing), value=-1),
-        )
 
 
-def _pick(values: Tensor, index: Tensor) -> Tensor:
-    """Rows of `values [batch, n, m]` by `index [batch, j]` -> `[batch, j, m]`."""
-    return values.gather(1, index.unsqueeze(-1).expand(-1, -1, values.shape[-1]))
+def _trie_of(model: ItemLevelModel) -> CatalogTrie:
+    """The trie in a model's buffers."""
+    trie, above, codes, indptr = model.trie, 1, [], []
+    for level in range(trie.length):
+        codes.append(trie.codes(level).cpu().numpy())
+        first = trie.first_child(level, torch.arange(above, device=model.device)).cpu().numpy()
+        above = len(codes[-1])
+        indptr.append(np.append(first, above).astype(np.int32))
+    sizes = tuple(int(size) for size in model.config.codebook_sizes)
+    return CatalogTrie(sizes, tuple(codes), tuple(indptr), trie.rows.cpu().numpy().astype(np.int32))

@@ -1,0 +1,245 @@
+"""The search down a trie: beams first, then, where it is asked for, best-first until the result is proven.
+
+Does not know prompts, token ids or what kind of model walks. Along a path log-probabilities only fall, so a
+node's score, with the best bonus below it, bounds every item below it: once no open node's bound is above the
+k-th item's score, the k items are the best of the whole catalog.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from genrec.decoding.candidates import NONE, Candidates, best_of_each, rank_within, ranked
+from genrec.decoding.item_constraints import ItemConstraints
+from genrec.decoding.item_pool import ItemPool
+from genrec.decoding.search_result import BeamSearchResult
+from genrec.decoding.trie_walk import TrieWalk
+
+ROUND = 64  # nodes a prompt expands at once in the proof
+
+
+class TrieSearch:
+    """One search.
+
+    Args:
+        walk: The model behind the prompts.
+        constraints: Which items may be returned.
+        batch: Prompts.
+        k: Items wanted.
+        width: Beams.
+        exact: Whether to go on after the beams until the result is proven.
+        budget: Most nodes that a prompt may expand after its beams.
+    """
+
+    def __init__(
+        self,
+        walk: TrieWalk,
+        constraints: ItemConstraints,
+        batch: int,
+        k: int,
+        *,
+        width: int,
+        exact: bool = False,
+        budget: int = 1000,
+    ) -> None:
+        self.walk = walk
+        self.levels = walk.levels
+        self.constraints = constraints
+        self.batch = batch
+        self.k = k
+        self.width = max(width, k)
+        self.exact = exact
+        self.budget = budget
+        self.device = walk.levels.device
+        self.pool = ItemPool(batch, k, self.levels.rows, constraints.limit)
+        self.open: list[Candidates] = []
+        self.best_open = torch.full((batch,), NONE, device=self.device)
+        self.expanded = torch.ones(batch, dtype=torch.long, device=self.device)
+        self.next_row = 1  # number of the next row of every prompt
+
+    def run(self) -> BeamSearchResult:
+        """Searches."""
+        goes_on = self.exact or self.constraints.limit is not None
+        self._beams(record=goes_on)
+        if goes_on:
+            self._best_first()
+        return self._result()
+
+    def _beams(self, record: bool) -> None:
+        walk, batch = self.walk, self.batch
+        states, scores = walk.begin((walk.depth - 1) * self.width)
+        scores = scores.unsqueeze(1)  # [batch, beams]
+        nodes = torch.zeros(batch, 1, dtype=torch.long, device=self.device)  # the root
+        first_row, root = 0, states
+        for level in range(walk.depth):
+            normalizers = self._normalizers(level, states, root, scores)
+            found, even = self._children(level, states, nodes, scores, normalizers, first_row)
+            if level == walk.depth - 1:
+                self.pool.add(found, even=even)
+                return
+            found = self._without_ended(level, found)
+            places, best = best_of_each(found.prompt, found.bound, batch, self.width + 1, even=even)
+            places, best, pruned = places[:, : self.width], best[:, : self.width], best[:, self.width :]
+            alive = best > NONE
+            if record:
+                left = found.bound > NONE
+                left[places[alive]] = False
+                self.open.append(found.at(left))
+            elif pruned.shape[1]:
+                self.best_open = self.best_open.maximum(pruned[:, 0])
+            if (self.constraints.filtered or self.levels.ends) and not bool(alive.any()):
+                return
+            nodes = found.node[places].masked_fill(~alive, -1)  # [batch, beams]
+            scores = found.log_prob[places].masked_fill(~alive, NONE)
+            self.expanded = self.expanded + alive.sum(1)
+            levels = torch.full_like(nodes, level)
+            states = walk.step(levels, nodes.clamp(min=0), found.row[places])
+            first_row, self.next_row = self.next_row, self.next_row + nodes.shape[1]
+
+    def _normalizers(self, level: int, states: Tensor, root: Tensor, scores: Tensor) -> Tensor | None:
+        """Of the level's states; the root's waits for the next level, as one product serves both."""
+        if level == 0 and self.walk.depth > 1:
+            return None
+        flat = states.flatten(0, 1)
+        if level != 1:
+            return self.walk.normalizers(flat)
+        both = self.walk.normalizers(torch.cat([root[:, 0], flat]))
+        if both is None:
+            return None
+        late, normalizers = both[: self.batch], both[self.batch :]
+        scores -= late.unsqueeze(1)
+        self.best_open -= late
+        self.open = [
+            part._replace(log_prob=part.log_prob - late[part.prompt], bound=part.bound - late[part.prompt])
+            for part in self.open
+        ]
+        return normalizers
+
+    def _children(
+        self,
+        level: int,
+        states: Tensor,  # [batch, beams, width]
+        nodes: Tensor,  # [batch, beams]
+        scores: Tensor,  # [batch, beams]
+        normalizers: Tensor | None,
+        first_row: int,
+    ) -> tuple[Candidates, bool]:
+        beams = nodes.shape[1]
+        grown = self.walk.expand(level, states.flatten(0, 1), nodes.flatten(), normalizers)
+        prompt = grown.owner // beams
+        log_prob = scores.flatten()[grown.owner] + grown.log_prob
+        return self._candidates(level, prompt, grown.child, log_prob, grown.owner % beams + first_row), (
+            grown.padded
+        )
+
+    def _candidates(
+        self, level: int, prompt: Tensor, child: Tensor, log_prob: Tensor, row: Tensor
+    ) -> Candidates:
+        bound = self.constraints.bounds(level, prompt, child, log_prob)
+        return Candidates(prompt, torch.full_like(child, level), child, log_prob, bound, row)
+
+    def _best_first(self) -> None:
+        """Expands open nodes in rounds, deepest first, for all prompts that are not done."""
+        self.wanted = torch.full((self.batch,), self.k, device=self.device)
+        if self.constraints.limit is not None:
+            reachable = [min(self.k, self.constraints.reachable(place)) for place in range(self.batch)]
+            self.wanted = torch.tensor(reachable, device=self.device)
+        open_ = Candidates.joined(self.open) if self.open else None
+        spent = torch.zeros_like(self.wanted)
+        slots = torch.arange(self.batch, device=self.device)  # the walk's place of each prompt
+        size = self.batch  # prompts the walk goes on with
+        while open_ is not None:
+            open_ = self._worth(open_)
+            chosen = self._chosen(open_, spent)
+            if not len(chosen):
+                break
+            batch = open_.at(chosen)
+            active = batch.prompt.unique()
+            if 2 * len(active) <= size:  # most are done: the others go on without them
+                self.walk.keep(slots[active])
+                slots, size = torch.full_like(slots, -1), len(active)
+                slots[active] = torch.arange(size, device=self.device)
+            spent = spent + torch.bincount(batch.prompt, minlength=self.batch)
+            left = torch.ones(len(open_.prompt), dtype=torch.bool, device=self.device)
+            left[chosen] = False
+            open_ = Candidates.joined([open_.at(left), *self._expand(batch, slots, size)])
+        self.expanded = self.expanded + spent
+        if open_ is not None:
+            self.best_open = self.best_open.scatter_reduce(0, open_.prompt, open_.bound, "amax")
+
+    def _worth(self, open_: Candidates) -> Candidates:
+        """The nodes that may still change the result."""
+        worth = open_.bound > self.pool.thresholds(self.wanted)[open_.prompt]
+        if not self.exact:  # it is enough to find as many as were wanted
+            worth |= True
+        return open_.at(worth)
+
+    def _chosen(self, open_: Candidates, spent: Tensor) -> Tensor:
+        """Places of the nodes of the next round, by prompt."""
+        if not len(open_.prompt):
+            return open_.prompt
+        order = ranked(open_.prompt, open_.level.float(), ranked_place(open_))
+        left = (self.budget - spent).clamp(max=ROUND)
+        if not self.exact:
+            done = self.pool.counts() >= self.wanted
+            left = torch.where(done, 0, ROUND)
+        prompt = open_.prompt[order]
+        return order[rank_within(prompt) < left[prompt]]
+
+    def _expand(self, batch: Candidates, slots: Tensor, size: int) -> list[Candidates]:
+        """Steps to nodes and looks at their children: items go to the pool, open nodes come back."""
+        slot, place = slots[batch.prompt], rank_within(batch.prompt)
+        shape = (size, int(place.max()) + 1)
+        tables = [
+            torch.zeros(shape, dtype=torch.long, device=self.device).index_put((slot, place), values)
+            for values in (batch.level, batch.node, batch.row)
+        ]
+        states = self.walk.step(*tables)[slot, place]  # [m, width]
+        rows = place + self.next_row
+        self.next_row += shape[1]
+        normalizers = self.walk.normalizers(states)
+        found = []
+        for level in batch.level.unique().tolist():
+            here = (batch.level == level).nonzero()[:, 0]
+            nodes = batch.node[here]
+            own = None if normalizers is None else normalizers[here]
+            grown = self.walk.expand(level + 1, states[here], nodes, own)
+            owner = here[grown.owner]
+            log_prob = batch.log_prob[owner] + grown.log_prob
+            children = self._candidates(level + 1, batch.prompt[owner], grown.child, log_prob, rows[owner])
+            if level + 1 == self.walk.depth - 1:
+                self.pool.add(children)
+            else:
+                children = self._without_ended(level + 1, children)
+                found.append(children.at(children.bound > NONE))
+        return found
+
+    def _without_ended(self, level: int, found: Candidates) -> Candidates:
+        """IDs that end here go to the pool, if nothing else is to be scored behind them, and are closed."""
+        if not self.levels.ends or self.walk.depth > self.levels.length:
+            return found
+        ended = self.levels.ended(level, found.node) & (found.bound > NONE)
+        whole = found.at(ended)
+        self.pool.add(whole._replace(node=self.levels.leaves(level, whole.node)[0]))
+        return found._replace(bound=found.bound.masked_fill(ended, NONE))
+
+    def _result(self) -> BeamSearchResult:
+        items, rank = self.pool.chosen()
+        shape, place = (self.batch, self.k), (items.prompt, rank)
+        blank = torch.full(shape, NONE, device=self.device)
+        rows = torch.full(shape, -1, device=self.device)
+        rows = rows.index_put(place, self.levels.rows[items.node].long())
+        scores = blank.index_put(place, items.bound)
+        codes = self.levels.leaf_codes(items.node)  # [found, L]
+        all_codes = torch.full((*shape, codes.shape[-1]), -1, device=self.device).index_put(place, codes)
+        found = rows >= 0
+        certified = found & (scores >= self.best_open.unsqueeze(1))
+        log_probs = blank.index_put(place, items.log_prob)
+        return BeamSearchResult(rows, scores, all_codes, log_probs, certified, self.best_open, self.expanded)
+
+
+def ranked_place(open_: Candidates) -> Tensor:
+    """Place of each node in the order of falling bounds, ties by node."""
+    order = ranked(torch.zeros_like(open_.prompt), open_.bound, open_.node)
+    return torch.empty_like(order).scatter(0, order, torch.arange(len(order), device=order.device))
