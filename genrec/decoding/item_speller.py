@@ -93,7 +93,7 @@ class ItemSpeller:
         scores = torch.tensor([beginning.score for beginning in spelled], device=states.device)
         children, logits, log_probs = self._children(level, nodes, states, open_items)  # [n, c]
         if code is not None:
-            best = (self.tables.codes[level][children[:1]] == code).long().argmax(-1)
+            best = (self.tables.code(level, children[:1]) == code).long().argmax(-1)
         elif self.beams == 1:
             best = self.sampling.choose(logits, uniform.to(logits))
         else:
@@ -118,7 +118,7 @@ class ItemSpeller:
         tables = self.tables
         children, valid = tables.children(level, nodes)
         among = self.head.rows(states, tables.level_ids[level]).float()  # [n, codes of the position]
-        logits = among.gather(1, tables.codes[level][children]).masked_fill(~valid, float("-inf"))
+        logits = among.gather(1, tables.code(level, children)).masked_fill(~valid, float("-inf"))
         if self.normalize == "full":
             normalizer = self.head.log_normalizer(states).unsqueeze(1)
         elif self.normalize == "level":

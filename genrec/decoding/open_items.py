@@ -17,9 +17,8 @@ from genrec.errors import DecodingError
 def leaf_bounds(tables: TrieTables) -> tuple[Tensor, ...]:
     """Per level int64 `[nodes + 1]`: node i leads to the leaves `bounds[i] : bounds[i + 1]`."""
     bounds = [torch.arange(tables.num_items + 1, device=tables.device)]
-    for level in range(tables.length - 1, 0, -1):
-        below = torch.cat([tables.starts[level], tables.starts[level].new_tensor([len(tables.codes[level])])])
-        bounds.append(bounds[-1][below])
+    for indptr in reversed(tables.levels.indptr[1:]):
+        bounds.append(bounds[-1][indptr])
     return tuple(reversed(bounds))
 
 
@@ -46,17 +45,17 @@ class OpenItems:
         self.bounds = bounds
         open_leaves = torch.ones(tables.num_items, dtype=torch.bool, device=tables.device)
         if allowed is not None:
-            rows = int(tables.rows.max()) + 1
+            rows = int(tables.levels.rows.max()) + 1
             if allowed.dim() != 1 or len(allowed) < rows:
                 raise DecodingError(
                     "a mask of allowed items needs an entry for every row of the catalog",
                     received=f"shape {tuple(allowed.shape)} for {rows} rows",
                     remedy="pass one bool a catalog row",
                 )
-            open_leaves = allowed.to(tables.device).bool()[tables.rows]
+            open_leaves = allowed.to(tables.device).bool()[tables.levels.rows]
         if len(exclude):
             closed = torch.as_tensor(list(exclude), device=tables.device)
-            open_leaves = open_leaves & ~torch.isin(tables.rows, closed)
+            open_leaves = open_leaves & ~torch.isin(tables.levels.rows, closed)
         # open leaves among the first i, [leaves + 1]
         self.before = torch.nn.functional.pad(open_leaves.cumsum(0, dtype=torch.int32), (1, 0))
 

@@ -62,7 +62,7 @@ class ReplyWriter:
 
     def first_codes(self) -> Tensor:
         """Which codes may begin an item here, bool `[codes of position 0]`."""
-        codes = self.tables.codes[0]
+        codes = self.tables.levels.codes[0].long()
         may = torch.zeros(len(self.tables.level_ids[0]), dtype=torch.bool, device=codes.device)
         if self.items_left == 0 or self.room < self.tables.length:
             return may
@@ -101,7 +101,7 @@ class ReplyWriter:
             self.items_left -= 1
         if not self.repeat_items:
             self.open_items.close(best.node)
-        yield NamedItem(self.prompt, int(self.tables.rows[best.node]), speller.codes(best), best.score)
+        yield NamedItem(self.prompt, int(self.tables.levels.rows[best.node]), speller.codes(best), best.score)
         if self.room == 0:
             yield from self._end("length")
 
