@@ -73,6 +73,43 @@ class HubClient:
         self.process.stdout.close()
 
 
+def upload_base(folder: str, repo: str) -> str:
+    """A base model to the hub, as its makers do it."""
+    from huggingface_hub import HfApi
+
+    HfApi().create_repo(repo, exist_ok=True, private=False)
+    return str(HfApi().upload_folder(repo_id=repo, folder_path=folder).oid)
+
+
+def adapter_bundle(base: str, folder: str, **options: Any) -> list[str]:
+    """A bundle of adapters whose values are far from their first ones, and what it recommends."""
+    import numpy as np
+    import torch
+
+    from genrec import Catalog, GenerativeRecommender, ItemTable, SemanticIdSpec, extend_model
+    from genrec.recommender.bundle import BundleSettings
+    from genrec.training import add_lora
+
+    spec, ids = SemanticIdSpec((5, 4, 6)), [f"i{row}" for row in range(12)]
+    model, text_tokenizer, vocabulary = extend_model(base, spec, **options)
+    wrapped = add_lora(model, vocabulary, r=4)
+    generator = torch.Generator().manual_seed(0)
+    for parameter in wrapped.parameters():
+        if parameter.requires_grad:
+            parameter.data += 0.2 * torch.randn(parameter.shape, generator=generator)
+    numbers = np.random.default_rng(0).choice(120, size=12, replace=False)
+    made = GenerativeRecommender(
+        wrapped.eval(),
+        text_tokenizer,
+        vocabulary,
+        Catalog(ids, np.stack(np.unravel_index(numbers, (5, 4, 6)), axis=1), spec),
+        ItemTable.from_rows({"item_id": item, "title": item} for item in ids),
+        settings=BundleSettings(num_beams=12),
+    )
+    made.save_pretrained(folder)
+    return [found.item_id for found in made.recommend(["i1", "i2"], 5)]
+
+
 def main() -> None:
     import warnings
 
@@ -80,7 +117,12 @@ def main() -> None:
     from genrec import hub, recommender
     from genrec.errors import GenRecError
 
-    known: dict[str, Any] = {"hub": hub, "recommender": recommender}
+    known: dict[str, Any] = {
+        "hub": hub,
+        "recommender": recommender,
+        "upload_base": upload_base,
+        "adapter_bundle": adapter_bundle,
+    }
     out = sys.stdout
     sys.stdout = sys.stderr
     for line in sys.stdin:

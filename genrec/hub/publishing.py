@@ -164,7 +164,7 @@ def _with_card(
     origin = publication.facts.get("base") or publication.facts.get("derived_from")
     terms: BaseTerms | None = None
     texts: dict[str, Path | bytes] = {}
-    model_type = _model_type(folder)
+    model_type = str(publication.facts.get("model_type") or _model_type(folder))
     if origin:
         terms, texts = _terms(repository, origin, model_type)
     elif base_terms("", model_type=model_type).license == "gemma":
@@ -209,6 +209,7 @@ def _terms(
     if info is None:
         return base_terms(name, revision=revision, model_type=model_type), {}
     found = info.card_data.to_dict() if info.card_data is not None else None
+    model_type = model_type or str((info.config or {}).get("model_type", ""))
     texts: dict[str, Path | bytes] = {}
     for sibling in info.siblings or []:
         path = sibling.rfilename

@@ -89,6 +89,7 @@ def write_bundle(
         "items_kept": "all",
         "versions": versions(),
         "derived_from": origin_of(model.config, recipe),
+        "model_type": str(model.config.get_text_config().model_type),
     }
     with saved_artifact(folder, kind=LANGUAGE_MODEL, facts=facts) as temporary:
         if isinstance(model, PreTrainedModel):

@@ -82,6 +82,7 @@ def extend_model(
     _check_options(name_or_model, text_tokenizer, dtype, quantization, revision)
     _check_initialization(initialization, codebooks, spec)
     if isinstance(name_or_model, str | Path):
+        revision = resolved_revision(str(name_or_model), revision)
         text_tokenizer = text_tokenizer or _load_text_tokenizer(str(name_or_model), revision)
         _check_text_tokenizer(text_tokenizer, spec)  # before the large download
         model = load_base(str(name_or_model), dtype=dtype, quantization=quantization, revision=revision)
@@ -176,7 +177,7 @@ def _load_text_tokenizer(name: str, revision: str | None) -> PreTrainedTokenizer
     from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
     try:
-        text_tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
+        text_tokenizer = AutoTokenizer.from_pretrained(name, revision=revision, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise _unavailable("text tokenizer", name, revision, error) from error
     assert isinstance(text_tokenizer, PreTrainedTokenizerBase)
@@ -215,8 +216,17 @@ def load_base(
         )
         if device is not None:
             options["device_map"] = {"": device}
+    revision = resolved_revision(name, revision)
     try:
-        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(name, revision=revision, **options)
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+            name, revision=revision, trust_remote_code=False, **options
+        )
+    except ImportError as error:
+        raise VocabularyError(
+            f"{name} cannot be loaded: a package is missing",
+            received=str(error).splitlines()[0][:200],
+            remedy="pip install 'genrec-toolkit[train,quant]', or leave quantization out",
+        ) from error
     except OSError as error:
         raise _unavailable("model", name, revision, error) from error
     except ValueError as error:
@@ -225,7 +235,31 @@ def load_base(
             received=str(error).splitlines()[0][:200],
             remedy="name a decoder-only model, such as Qwen/Qwen3-0.6B",
         ) from error
+    model.config._commit_hash = _commit(revision)  # transformers keeps it no longer
     return model if quantization is None else _prepared(model)
+
+
+def resolved_revision(name: str, revision: str | None = None) -> str | None:
+    """A revision that stays what it is: of a branch or a tag on the hub the commit it points to now.
+
+    A folder's is None; where the hub cannot say, it is what was given, and loading will tell.
+    """
+    from huggingface_hub import HfApi, errors
+
+    if Path(name).exists():
+        return revision
+    try:
+        return HfApi().resolve_revision(name, revision=revision)
+    except (errors.HfHubHTTPError, errors.RevisionResolutionError, errors.HFValidationError, OSError):
+        return revision
+
+
+def _commit(revision: str | None) -> str | None:
+    from huggingface_hub import ResolvedRevision
+
+    if isinstance(revision, ResolvedRevision):
+        return str(revision.resolved)
+    return revision if revision is not None and re.fullmatch(r"[0-9a-f]{40}", revision) else None
 
 
 def _unavailable(what: str, name: str, revision: str | None, error: Exception) -> VocabularyError:
