@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from genrec.decoding import ConstrainedBeamSearch
     from genrec.embeddings import EmbeddingTable, LsaItemEncoder, TextItemEncoder
     from genrec.evaluation import RetrievalEvaluator
-    from genrec.quantization import FSQ, RQVAE, ResidualKMeans
+    from genrec.quantization import FSQ, LFQ, RQVAE, ProductQuantizer, ResidualKMeans
     from genrec.recipe import Recipe
     from genrec.recommender import GenerativeRanker, GenerativeRecommender, Recommendation
     from genrec.semantic_ids import ItemTokenizer, SemanticIdSpec
@@ -26,6 +26,7 @@ __version__ = "0.1.0.dev0"
 
 __all__ = [
     "FSQ",
+    "LFQ",
     "RQVAE",
     "AlignmentConfig",
     "AlignmentTrainer",
@@ -39,6 +40,7 @@ __all__ = [
     "ItemTable",
     "ItemTokenizer",
     "LsaItemEncoder",
+    "ProductQuantizer",
     "Recipe",
     "Recommendation",
     "ResidualKMeans",
@@ -60,7 +62,7 @@ def __getattr__(name: str) -> Any:
             from genrec import data as room
         case "EmbeddingTable" | "LsaItemEncoder" | "TextItemEncoder":
             from genrec import embeddings as room
-        case "FSQ" | "RQVAE" | "ResidualKMeans":
+        case "FSQ" | "LFQ" | "RQVAE" | "ProductQuantizer" | "ResidualKMeans":
             from genrec import quantization as room
         case "ItemTokenizer" | "SemanticIdSpec":
             from genrec import semantic_ids as room

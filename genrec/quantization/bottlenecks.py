@@ -1,4 +1,4 @@
-"""The quantizing bottlenecks of an autoencoder in training, both from vector-quantize-pytorch.
+"""The quantizing bottlenecks of an autoencoder in training that come from vector-quantize-pytorch.
 
 Does not know the autoencoder around them.
 """
@@ -9,14 +9,14 @@ from collections.abc import Sequence
 
 import numpy as np
 from torch import Tensor, nn
-from vector_quantize_pytorch import FSQ, ResidualVQ
+from vector_quantize_pytorch import FSQ, LFQ, ResidualFSQ, ResidualVQ
 
 EMA_DECAY = 0.95  # of the codebooks' moving averages
 KMEANS_ITERATIONS = 20
 DEAD_SHARE = 0.1  # a code used less often than this share of the average use is dead and set anew
 
 
-class ResidualBottleneck(nn.Module):
+class MovingAverageBottleneck(nn.Module):
     """Residual vector quantization: straight-through gradients, codebooks that follow their vectors' means.
 
     Codebooks start from k-means on the first batch that is seen in training mode; dead codes are set to
@@ -74,3 +74,45 @@ class FiniteScalarBottleneck(nn.Module):
         chunks = latents.unflatten(-1, (self.num_chunks, -1))  # [b, chunks, scalars]
         quantized, _ = self.fsq(chunks)
         return quantized.flatten(1), latents.new_zeros(())
+
+
+class ResidualScalarBottleneck(nn.Module):
+    """Residual finite scalar quantization; it has nothing to learn.
+
+    Args:
+        levels: Levels of each scalar.
+        num_codebooks: Positions.
+    """
+
+    def __init__(self, levels: Sequence[int], num_codebooks: int) -> None:
+        super().__init__()
+        self.layers = ResidualFSQ(levels=list(levels), num_quantizers=num_codebooks)
+
+    def forward(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """Quantized latents ``[b, scalars]`` and a loss of zero."""
+        quantized, _ = self.layers(latents[None])  # [1, b, scalars]
+        return quantized[0], latents.new_zeros(())
+
+
+class BinaryBottleneck(nn.Module):
+    """Lookup-free quantization (arXiv 2310.05737): signs, and the two entropies as loss.
+
+    Args:
+        bits: Bits a position.
+        num_codebooks: Positions.
+        entropy_weight: Weight of the entropies.
+    """
+
+    def __init__(self, bits: int, num_codebooks: int, entropy_weight: float) -> None:
+        super().__init__()
+        self.layers = LFQ(
+            dim=bits * num_codebooks,
+            codebook_size=1 << bits,
+            num_codebooks=num_codebooks,
+            entropy_loss_weight=entropy_weight,
+        )
+
+    def forward(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """Signs ``[b, positions * bits]`` and the entropy loss."""
+        quantized, _, loss = self.layers(latents[None])  # [1, b, positions * bits]
+        return quantized[0], loss

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from genrec.quantization.quantizer import BLOCK, Quantizer
+from genrec.quantization.quantizer import Quantizer
+from genrec.quantization.row_blocks import BLOCK
 
 
 def training_facts(quantizer: Quantizer, vectors: np.ndarray) -> dict[str, Any]:

@@ -14,11 +14,12 @@ import numpy as np
 
 from genrec.errors import ConfigError
 from genrec.quantization.code_usage import training_facts
-from genrec.quantization.mlp import Mlp
-from genrec.quantization.quantizer import checked_codes, checked_vectors, in_blocks, not_fitted
+from genrec.quantization.fit_checkpoint import FitCheckpoint
+from genrec.quantization.latent_space import LatentSpace
+from genrec.quantization.quantizer import checked_codes, not_fitted
 from genrec.quantization.residual_codebooks import squared_distances
 from genrec.quantization.saved_quantizer import read_quantizer, write_quantizer
-from genrec.quantization.vector_scaling import Normalize, VectorScaling
+from genrec.quantization.vector_scaling import Normalize
 
 NAME = "fsq"
 _BOUND = 1.001  # the tanh reaches a little beyond the outermost levels, as in vector-quantize-pytorch
@@ -61,25 +62,27 @@ class FSQ:
         device: str | None = None,
         seed: int = 0,
     ) -> None:
-        sizes = [num_chunks, input_dim or 1, *hidden_dims, epochs, batch_size]
-        if not levels or min(levels) < 3 or min(sizes) < 1 or learning_rate <= 0:
+        if not levels or min(levels) < 3 or num_chunks < 1:
             raise ConfigError(
-                "FSQ needs scalars of at least 3 levels, sizes of at least 1 and a positive learning rate",
-                received=f"levels {tuple(levels)}, sizes {sizes}, learning rate {learning_rate}",
+                "FSQ needs scalars of at least 3 levels and at least one chunk",
+                received=f"levels {tuple(levels)}, {num_chunks} chunks",
                 remedy="give for example levels=(8, 8, 8, 6, 5), num_chunks=4",
             )
         self.levels = tuple(levels)
         self.num_chunks = num_chunks
-        self.input_dim = input_dim
-        self.hidden_dims = tuple(hidden_dims)
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.device = device
         self.seed = seed
-        self.scaling = VectorScaling(normalize)
+        self.latent_space = LatentSpace(
+            input_dim=input_dim,
+            hidden_dims=hidden_dims,
+            latent_dim=num_chunks * len(levels),
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            normalize=normalize,
+            device=device,
+            seed=seed,
+        )
         self.training_record: dict[str, Any] = {}
-        self._encoder, self._decoder = Mlp([]), Mlp([])
 
     @property
     def codebook_sizes(self) -> tuple[int, ...]:
@@ -89,34 +92,23 @@ class FSQ:
     @property
     def fitted(self) -> bool:
         """Whether it can encode."""
-        return bool(self._encoder.layers)
+        return self.latent_space.fitted
 
-    def fit(self, vectors: np.ndarray) -> FSQ:
-        """Trains the autoencoder on float32 ``[n, d]``.
+    def fit(self, vectors: np.ndarray, checkpoint: str | Path | None = None) -> FSQ:
+        """Trains the autoencoder on float32 ``[n, d]``; `checkpoint` as in `Quantizer.fit`.
 
         Raises:
             DataError: No matrix of finite floats, an empty one, or another width than `input_dim`.
             TrainingError: The loss is not finite.
         """
-        from genrec.quantization.autoencoder import train_autoencoder
         from genrec.quantization.bottlenecks import FiniteScalarBottleneck
 
-        rows = checked_vectors(vectors, self.input_dim, fitting=True)
-        self.scaling.fit(rows)
-        self._encoder, self._decoder, _, epochs = train_autoencoder(
-            in_blocks(lambda block: self.scaling.apply(block).astype(np.float32), rows),
-            lambda: FiniteScalarBottleneck(self.levels, self.num_chunks),
-            hidden_dims=self.hidden_dims,
-            latent_dim=self.num_chunks * len(self.levels),
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            device=self.device,
-            seed=self.seed,
-            warm_up_rows=1,
+        kept = FitCheckpoint(checkpoint, NAME, self._settings(), vectors)
+        _, epochs = self.latent_space.fit(
+            vectors, lambda: FiniteScalarBottleneck(self.levels, self.num_chunks), warm_up_rows=1, kept=kept
         )
-        self.input_dim = rows.shape[1]
-        self.training_record = training_facts(self, rows) | {"epochs": epochs}
+        self.training_record = training_facts(self, vectors) | {"epochs": epochs}
+        kept.clear()
         return self
 
     def encode(self, vectors: np.ndarray) -> np.ndarray:
@@ -125,8 +117,7 @@ class FSQ:
         Raises:
             DataError: Not fitted, another width, or no finite floats.
         """
-        self._require_fitted()
-        return in_blocks(self._codes, checked_vectors(vectors, self.input_dim))
+        return self._ready().codes(vectors, self._codes)
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
         """Vectors float32 ``[n, d]``, in the space of the input.
@@ -134,11 +125,10 @@ class FSQ:
         Raises:
             SemanticIdError: Codes that are out of range.
         """
-        self._require_fitted()
+        space = self._ready()
         checked = checked_codes(codes, self.codebook_sizes)
         points = (self._levels_of(checked) - self._middle()) / self._middle()  # [n, chunks, scalars]
-        latents = points.reshape(len(checked), self.num_chunks * len(self.levels))
-        return self.scaling.undo(self._decoder.apply(latents)).astype(np.float32)
+        return space.decode(points.reshape(len(checked), space.latent_dim))
 
     def last_code_distances(self, vectors: np.ndarray, codes: np.ndarray) -> np.ndarray:
         """Squared distances float32 ``[n, K]``, in steps of a level, for each value of the last code.
@@ -147,7 +137,7 @@ class FSQ:
         value.
         """
         checked_codes(codes, self.codebook_sizes)
-        scalars = self._scalars(vectors)[:, -1]  # [n, scalars]
+        scalars = self._squashed(self._ready().latents(vectors))[:, -1]  # [n, scalars]
         grid = self._levels_of(np.arange(self.codebook_sizes[-1])[:, None])[:, 0]  # [K, scalars]
         return squared_distances(scalars, grid).astype(np.float32)
 
@@ -156,7 +146,7 @@ class FSQ:
         checked = checked_codes(prefixes, self.codebook_sizes[:-1])
         width = (self.num_chunks - 1) * len(self.levels)
         points = self._levels_of(checked).reshape(len(checked), width)  # [m, (L - 1) * scalars]
-        scalars = self._scalars(vectors)[:, :-1].reshape(len(vectors), width)
+        scalars = self._squashed(self._ready().latents(vectors))[:, :-1].reshape(len(vectors), width)
         return squared_distances(scalars, points).astype(np.float32)
 
     def save(self, folder: str | Path) -> None:
@@ -165,20 +155,7 @@ class FSQ:
         Raises:
             DataError: Not fitted.
         """
-        self._require_fitted()
-        settings = {
-            "levels": self.levels,
-            "num_chunks": self.num_chunks,
-            "input_dim": self.input_dim,
-            "hidden_dims": self.hidden_dims,
-            "epochs": self.epochs,
-            "batch_size": self.batch_size,
-            "learning_rate": self.learning_rate,
-            "normalize": self.scaling.normalize,
-            "seed": self.seed,
-        }
-        arrays = self.scaling.arrays() | self._encoder.arrays("encoder") | self._decoder.arrays("decoder")
-        write_quantizer(folder, NAME, settings, arrays, self.training_record)
+        write_quantizer(folder, NAME, self._settings(), self._ready().arrays(), self.training_record)
 
     @classmethod
     def load(cls, folder: str | Path) -> FSQ:
@@ -189,16 +166,17 @@ class FSQ:
         """
         with read_quantizer(folder, NAME) as (settings, arrays, record):
             quantizer = cls(**settings)
-            depth = len(quantizer.hidden_dims) + 1
-            quantizer.scaling.restore(arrays)
-            quantizer._encoder = Mlp.from_arrays(arrays, "encoder", depth)
-            quantizer._decoder = Mlp.from_arrays(arrays, "decoder", depth)
+            quantizer.latent_space.restore(arrays)
             quantizer.training_record = record
         return quantizer
 
-    def _require_fitted(self) -> None:
+    def _settings(self) -> dict[str, Any]:
+        return {"levels": self.levels, "num_chunks": self.num_chunks} | self.latent_space.settings()
+
+    def _ready(self) -> LatentSpace:
         if not self.fitted:
             raise not_fitted(self)
+        return self.latent_space
 
     def _middle(self) -> np.ndarray:
         return np.array([level // 2 for level in self.levels], dtype=np.float64)
@@ -208,21 +186,16 @@ class FSQ:
         levels = np.stack(np.unravel_index(codes, self.levels, order="F"), axis=-1)
         return np.asarray(levels, dtype=np.float64)
 
-    def _squashed(self, block: np.ndarray) -> np.ndarray:
+    def _squashed(self, latents: np.ndarray) -> np.ndarray:
         """Scalars in steps of a level, before rounding, float64 ``[n, chunks, scalars]``."""
         levels = np.array(self.levels, dtype=np.float64)
         half = (levels - 1) * _BOUND / 2
         offset = np.where(levels % 2 == 0, 0.5, 0.0)
-        latents = self._encoder.apply(self.scaling.apply(block))
-        scalars = latents.reshape(len(block), self.num_chunks, len(levels))
+        scalars = latents.reshape(len(latents), self.num_chunks, len(levels))
         return np.asarray(np.tanh(scalars + np.arctanh(offset / half)) * half - offset + self._middle())
 
-    def _codes(self, block: np.ndarray) -> np.ndarray:
-        chosen = np.floor(self._squashed(block) + 0.5 + _NUDGE).astype(np.int64)
+    def _codes(self, latents: np.ndarray) -> np.ndarray:
+        chosen = np.floor(self._squashed(latents) + 0.5 + _NUDGE).astype(np.int64)
         chosen = np.clip(chosen, 0, np.array(self.levels) - 1)
         codes = np.ravel_multi_index(tuple(np.moveaxis(chosen, -1, 0)), self.levels, order="F")
         return np.asarray(codes, dtype=np.int32)
-
-    def _scalars(self, vectors: np.ndarray) -> np.ndarray:
-        self._require_fitted()
-        return in_blocks(self._squashed, checked_vectors(vectors, self.input_dim))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from genrec.artifacts import open_artifact
 from genrec.errors import ArtifactError
-from genrec.quantization import fsq, residual_kmeans, rqvae
+from genrec.quantization import fsq, lfq, product, residual_fsq, residual_kmeans, rqvae
 from genrec.quantization.quantizer import KIND, Quantizer
 
 
@@ -26,6 +26,12 @@ def load_quantizer(folder: str | Path) -> Quantizer:
         return residual_kmeans.ResidualKMeans.load(folder)
     if name == fsq.NAME:
         return fsq.FSQ.load(folder)
+    if name == residual_fsq.NAME:
+        return residual_fsq.ResidualFSQ.load(folder)
+    if name == lfq.NAME:
+        return lfq.LFQ.load(folder)
+    if name == product.NAME:
+        return product.ProductQuantizer.load(folder)
     raise ArtifactError(
         f"{folder} holds a quantizer this version of genrec does not know",
         received=repr(name),

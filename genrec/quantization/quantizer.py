@@ -5,16 +5,16 @@ Does not know what an item is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self
 
 import numpy as np
 
 from genrec.errors import DataError, SemanticIdError
+from genrec.quantization.row_blocks import BLOCK
 
 KIND = "quantizer"
-BLOCK = 4_096  # rows computed at once, in float64
 
 
 class Quantizer(Protocol):
@@ -36,8 +36,12 @@ class Quantizer(Protocol):
     def training_record(self) -> dict[str, Any]:
         """Plain facts of the last `fit` (losses, codes used, perplexity …), ready for JSON."""
 
-    def fit(self, vectors: np.ndarray) -> Self:
-        """Learns from float32 ``[n, d]`` vectors."""
+    def fit(self, vectors: np.ndarray, checkpoint: str | Path | None = None) -> Self:
+        """Learns from float32 ``[n, d]`` vectors.
+
+        Finished parts are kept in the folder `checkpoint`, where one is given, until the fit is done; an
+        interrupted fit of the same vectors and settings goes on from there, to the same result.
+        """
 
     def encode(self, vectors: np.ndarray) -> np.ndarray:
         """Codes int32 ``[n, L]`` of float32 ``[n, d]`` vectors."""
@@ -85,6 +89,9 @@ def checked_vectors(vectors: object, dim: int | None = None, *, fitting: bool = 
             "a quantizer cannot learn from no vectors", received="0 rows", remedy="give at least one item"
         )
     for start in range(0, len(vectors), BLOCK):
+        with np.errstate(over="ignore", invalid="ignore"):
+            if np.isfinite(vectors[start : start + BLOCK].sum(dtype=np.float64)):
+                continue  # quicker than to look at each value: a sum is finite only if all of them are
         finite = np.isfinite(vectors[start : start + BLOCK]).all(axis=1)
         if not finite.all():
             row = start + int(np.argmin(finite))
@@ -92,12 +99,6 @@ def checked_vectors(vectors: object, dim: int | None = None, *, fitting: bool = 
                 "a vector holds NaN or infinity", received=f"row {row}", remedy="encode that item again"
             )
     return vectors
-
-
-def in_blocks(function: Callable[[np.ndarray], np.ndarray], rows: np.ndarray) -> np.ndarray:
-    """Applies `function` to blocks of rows, each handed over as float64, and joins the results."""
-    starts = range(0, len(rows), BLOCK) or [0]
-    return np.concatenate([function(rows[start : start + BLOCK].astype(np.float64)) for start in starts])
 
 
 def checked_codes(codes: object, codebook_sizes: Sequence[int]) -> np.ndarray:

@@ -5,39 +5,44 @@ Does not know what the vectors stand for, and trains no network.
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from genrec.errors import ConfigError
+from genrec.quantization.centroids import Clustering, learn_centroids, sampled_rows
 from genrec.quantization.code_usage import training_facts
-from genrec.quantization.quantizer import checked_codes, checked_vectors, in_blocks, not_fitted
-from genrec.quantization.residual_codebooks import ResidualCodebooks, nearest
+from genrec.quantization.fit_checkpoint import FitCheckpoint
+from genrec.quantization.quantizer import checked_codes, checked_vectors, not_fitted
+from genrec.quantization.residual_codebooks import ResidualCodebooks
+from genrec.quantization.row_blocks import in_blocks, joined_blocks
 from genrec.quantization.saved_quantizer import read_quantizer, write_quantizer
 from genrec.quantization.vector_scaling import Normalize, VectorScaling
 
 NAME = "residual_kmeans"
-ROWS_PER_CODE = 256  # centroids are learned from at most so many vectors a code
 
 
 class ResidualKMeans:
-    """Residual quantization by scikit-learn's k-means (k-means++ start), position after position.
+    """Residual quantization by k-means (k-means++ start), position after position.
 
-    Centroids are learned on one thread from at most 256 vectors a code, so the same vectors and seed give the
-    same codebooks whatever the number of cores. With fewer distinct vectors than codes the codebook still has
-    `codebook_size` entries: found centroids are repeated.
+    Centroids are learned from at most `rows_per_code` vectors a code, in fixed blocks, so the same vectors
+    and seed give the same codebooks whatever the number of cores. Vectors that are mapped from disk stay
+    there. With fewer distinct vectors than codes the codebook still has `codebook_size` entries: found
+    centroids are repeated.
 
     Args:
         num_codebooks: Positions of the codes.
         codebook_size: Codes a position.
-        iterations: Lloyd iterations at most.
+        iterations: Passes of k-means at most.
+        clustering: `kmeans`, `minibatch`, or `balanced` for codes that are used about evenly; see
+            `learn_centroids`.
+        rows_per_code: Vectors a code that centroids are learned from.
         normalize: See `VectorScaling`.
-        seed: Seed of the starts.
+        seed: Seed of sample and starts.
 
     Raises:
-        ConfigError: A size below 1.
+        ConfigError: A size below 1, or an unknown way of clustering.
     """
 
     def __init__(
@@ -45,18 +50,28 @@ class ResidualKMeans:
         num_codebooks: int = 3,
         codebook_size: int = 256,
         iterations: int = 100,
+        clustering: Clustering = "kmeans",
+        rows_per_code: int = 256,
         normalize: Normalize = "none",
         seed: int = 0,
     ) -> None:
-        if min(num_codebooks, codebook_size, iterations) < 1:
+        if min(num_codebooks, codebook_size, iterations, rows_per_code) < 1:
             raise ConfigError(
-                "num_codebooks, codebook_size and iterations must be at least 1",
-                received=f"{num_codebooks}, {codebook_size}, {iterations}",
+                "num_codebooks, codebook_size, iterations and rows_per_code must be at least 1",
+                received=f"{num_codebooks}, {codebook_size}, {iterations}, {rows_per_code}",
                 remedy="give for example num_codebooks=3, codebook_size=256, iterations=100",
+            )
+        if clustering not in get_args(Clustering):
+            raise ConfigError(
+                "unknown way of clustering",
+                received=repr(clustering),
+                remedy=f"use one of {', '.join(get_args(Clustering))}",
             )
         self.num_codebooks = num_codebooks
         self.codebook_size = codebook_size
         self.iterations = iterations
+        self.clustering: Clustering = clustering
+        self.rows_per_code = rows_per_code
         self.seed = seed
         self.scaling = VectorScaling(normalize)
         self.training_record: dict[str, Any] = {}
@@ -72,25 +87,44 @@ class ResidualKMeans:
         """Whether it can encode."""
         return self._books is not None
 
-    def fit(self, vectors: np.ndarray) -> ResidualKMeans:
+    def fit(self, vectors: np.ndarray, checkpoint: str | Path | None = None) -> ResidualKMeans:
         """Learns the centroids from float32 ``[n, d]``.
+
+        Args:
+            vectors: The vectors, in memory or mapped from disk.
+            checkpoint: Folder in which each learned position is kept until the fit is done; an interrupted
+                fit of the same vectors and settings goes on from there.
 
         Raises:
             DataError: No matrix of finite floats, or an empty one.
         """
-        rows = checked_vectors(vectors, fitting=True)
-        most = ROWS_PER_CODE * self.codebook_size
-        if len(rows) > most:
-            rows = rows[np.sort(np.random.default_rng(self.seed).choice(len(rows), size=most, replace=False))]
-        rows = rows.astype(np.float64)
-        residual = self.scaling.fit(rows).apply(rows)
-        codebooks = []
+        checked_vectors(vectors, fitting=True)
+        kept = FitCheckpoint(checkpoint, NAME, self._settings(), vectors)
+        sample = sampled_rows(vectors, self.rows_per_code * self.codebook_size, self.seed)
+        exact = sample.astype(np.float64)
+        residual = self.scaling.fit(exact).apply(exact).astype(np.float32)
+        codebooks, prices = [], []
         for position in range(self.num_codebooks):
-            codebook = _centroids(residual, self.codebook_size, self.iterations, self.seed + position)
-            residual = residual - codebook[nearest(residual, codebook)]
+            found = kept.read(position)
+            if found is None:
+                codebook, price = learn_centroids(
+                    residual,
+                    self.codebook_size,
+                    iterations=self.iterations,
+                    seed=self.seed + position,
+                    clustering=self.clustering,
+                )
+                kept.write(position, {"codebook": codebook, "prices": price})
+            else:
+                codebook, price = found["codebook"], found["prices"]
+            books = ResidualCodebooks([codebook], [price])
+            chosen = in_blocks(books.encode, residual)[:, 0]
+            residual = residual - codebook[chosen]
             codebooks.append(codebook)
-        self._books = ResidualCodebooks(codebooks)
-        self.training_record = training_facts(self, vectors)
+            prices.append(price)
+        self._books = ResidualCodebooks(codebooks, prices)
+        self.training_record = training_facts(self, sample) | {"vectors": len(vectors), "sample": len(sample)}
+        kept.clear()
         return self
 
     def encode(self, vectors: np.ndarray) -> np.ndarray:
@@ -101,7 +135,9 @@ class ResidualKMeans:
         """
         books = self._ready()
         rows = checked_vectors(vectors, books.codebooks[0].shape[1])
-        return in_blocks(lambda block: books.encode(self.scaling.apply(block)), rows)
+        return joined_blocks(
+            lambda one: books.encode(self.scaling.apply(rows[one])), len(rows), progress="encoding"
+        )
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
         """Sums of centroids, float32 ``[n, d]``, in the space of the input.
@@ -131,15 +167,9 @@ class ResidualKMeans:
             DataError: Not fitted.
         """
         codebooks = np.stack(self._ready().codebooks).astype(np.float32)  # [L, K, d]
-        settings = {
-            "num_codebooks": self.num_codebooks,
-            "codebook_size": self.codebook_size,
-            "iterations": self.iterations,
-            "normalize": self.scaling.normalize,
-            "seed": self.seed,
-        }
-        arrays = {"codebooks": codebooks, **self.scaling.arrays()}
-        write_quantizer(folder, NAME, settings, arrays, self.training_record)
+        prices = np.stack(self._ready().prices).astype(np.float32)  # [L, K]
+        arrays = {"codebooks": codebooks, "prices": prices, **self.scaling.arrays()}
+        write_quantizer(folder, NAME, self._settings(), arrays, self.training_record)
 
     @classmethod
     def load(cls, folder: str | Path) -> ResidualKMeans:
@@ -151,9 +181,20 @@ class ResidualKMeans:
         with read_quantizer(folder, NAME) as (settings, arrays, record):
             quantizer = cls(**settings)
             quantizer.scaling.restore(arrays)
-            quantizer._books = ResidualCodebooks(list(arrays["codebooks"]))
+            quantizer._books = ResidualCodebooks(list(arrays["codebooks"]), list(arrays["prices"]))
             quantizer.training_record = record
         return quantizer
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "num_codebooks": self.num_codebooks,
+            "codebook_size": self.codebook_size,
+            "iterations": self.iterations,
+            "clustering": self.clustering,
+            "rows_per_code": self.rows_per_code,
+            "normalize": self.scaling.normalize,
+            "seed": self.seed,
+        }
 
     def _ready(self) -> ResidualCodebooks:
         if self._books is None:
@@ -163,16 +204,3 @@ class ResidualKMeans:
     def _scaled(self, vectors: np.ndarray) -> np.ndarray:
         rows = checked_vectors(vectors, self._ready().codebooks[0].shape[1])
         return self.scaling.apply(rows.astype(np.float64))
-
-
-def _centroids(rows: np.ndarray, size: int, iterations: int, seed: int) -> np.ndarray:
-    """Centroids ``[size, d]``, rounded to float32 as they are saved."""
-    from sklearn.cluster import KMeans
-    from sklearn.exceptions import ConvergenceWarning
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
-    model = KMeans(min(size, len(rows)), n_init=1, max_iter=iterations, random_state=seed)
-    with warnings.catch_warnings(), threadpool_limits(limits=1):
-        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct rows than codes is allowed here
-        found = model.fit(rows.astype(np.float32)).cluster_centers_
-    return np.asarray(found[np.arange(size) % len(found)], dtype=np.float32).astype(np.float64)

@@ -5,30 +5,81 @@ Does not know what the vectors stand for; torch is needed to fit it, not to use 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from genrec.errors import ConfigError
+from genrec.errors import ConfigError, DataError
 from genrec.quantization.code_usage import training_facts
-from genrec.quantization.mlp import Mlp
-from genrec.quantization.quantizer import checked_codes, checked_vectors, in_blocks, not_fitted
+from genrec.quantization.fit_checkpoint import FitCheckpoint, vectors_digest
+from genrec.quantization.latent_space import LatentSpace
+from genrec.quantization.quantizer import checked_codes, checked_vectors, not_fitted
 from genrec.quantization.residual_codebooks import ResidualCodebooks
 from genrec.quantization.saved_quantizer import read_quantizer, write_quantizer
-from genrec.quantization.vector_scaling import Normalize, VectorScaling
+from genrec.quantization.vector_scaling import Normalize
+
+if TYPE_CHECKING:
+    from genrec.quantization.bottlenecks import MovingAverageBottleneck
+    from genrec.quantization.gradient_codebooks import Alignment, GradientBottleneck
 
 NAME = "rqvae"
+
+
+@dataclass(frozen=True)
+class RqvaeObjective:
+    """What the codebooks of an `RQVAE` are trained on, beside the reconstruction.
+
+    Attributes:
+        commitment: Weight of the loss that draws latents to their codes (beta).
+        codebooks: `ema` = codes follow the means of their latents; `gradient` = codes are trained by the
+            loss, as in LC-Rec.
+        uniform_mapping: Whether the last position spreads its latents evenly in training (LC-Rec, arXiv
+            2311.09049, section 3.1.2): Sinkhorn, epsilon 0.003, 50 iterations, centred distances.
+        alignment: Weight of LETTER's contrastive term to collaborative vectors (arXiv 2405.07314, equation
+            3); above 0 they must be given to `fit`.
+        diversity: Weight of LETTER's diversity of code assignment (equation 5).
+        diversity_clusters: Clusters of codes of about even size for it.
+
+    Raises:
+        ConfigError: A negative weight, fewer than 2 clusters, or a term that needs `codebooks="gradient"`.
+    """
+
+    commitment: float = 0.25
+    codebooks: Literal["ema", "gradient"] = "ema"
+    uniform_mapping: bool = False
+    alignment: float = 0.0
+    diversity: float = 0.0
+    diversity_clusters: int = 10
+
+    def __post_init__(self) -> None:
+        """Checks the values."""
+        weights = (self.commitment, self.alignment, self.diversity)
+        if min(weights) < 0 or self.diversity_clusters < 2 or self.codebooks not in ("ema", "gradient"):
+            raise ConfigError(
+                "an RQVAE needs weights of at least 0, at least 2 clusters, and ema or gradient codebooks",
+                received=f"weights {weights}, {self.diversity_clusters} clusters, {self.codebooks!r}",
+                remedy="leave out what you do not need to change",
+            )
+        if self.codebooks == "ema" and (self.uniform_mapping or self.diversity > 0):
+            raise ConfigError(
+                "uniform mapping and diversity act on codebooks that are trained by gradients",
+                received='codebooks="ema"',
+                remedy='set codebooks="gradient"',
+            )
+
+
+_PLAIN = RqvaeObjective()
 
 
 class RQVAE:
     """Residual-quantized autoencoder (TIGER, arXiv 2305.05065, section 3.1).
 
     An MLP encoder, `num_codebooks` residual codebooks over its latent, and the mirrored decoder, trained on
-    the mean squared error. Codebooks start from k-means and follow the means of their latents, dead codes are
-    set anew. Codes are computed in float64 outside torch, so they are the same for any batch and on any
-    device.
+    the mean squared error. Codebooks start from k-means, dead codes are set anew. Codes are computed outside
+    torch, so they are the same for any batch and on any device.
 
     Args:
         input_dim: Width of the vectors; None = taken from the first `fit`.
@@ -36,7 +87,7 @@ class RQVAE:
         latent_dim: Width of latent and codes.
         num_codebooks: Positions of the codes.
         codebook_size: Codes a position, whatever the number of vectors.
-        commitment: Weight of the commitment loss (beta).
+        objective: How the codebooks are trained; TIGER's, LC-Rec's and LETTER's differ here.
         epochs: Passes over the vectors.
         batch_size: Vectors a step.
         learning_rate: Peak rate of AdamW under a cosine schedule.
@@ -55,7 +106,7 @@ class RQVAE:
         latent_dim: int = 32,
         num_codebooks: int = 3,
         codebook_size: int = 256,
-        commitment: float = 0.25,
+        objective: RqvaeObjective = _PLAIN,
         epochs: int = 200,
         batch_size: int = 256,
         learning_rate: float = 1e-3,
@@ -63,27 +114,28 @@ class RQVAE:
         device: str | None = None,
         seed: int = 0,
     ) -> None:
-        sizes = [input_dim or 1, *hidden_dims, latent_dim, num_codebooks, codebook_size, epochs, batch_size]
-        if min(sizes) < 1 or learning_rate <= 0 or commitment < 0:
+        if min(num_codebooks, codebook_size) < 1:
             raise ConfigError(
-                "sizes of an RQVAE must be at least 1, its rate positive, its commitment not negative",
-                received=f"sizes {sizes}, learning rate {learning_rate}, commitment {commitment}",
-                remedy="leave out what you do not need to change",
+                "an RQVAE needs at least one codebook of at least one code",
+                received=f"{num_codebooks} codebooks of {codebook_size}",
+                remedy="give for example num_codebooks=3, codebook_size=256",
             )
-        self.input_dim = input_dim
-        self.hidden_dims = tuple(hidden_dims)
-        self.latent_dim = latent_dim
         self.num_codebooks = num_codebooks
         self.codebook_size = codebook_size
-        self.commitment = commitment
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.device = device
+        self.objective = objective
         self.seed = seed
-        self.scaling = VectorScaling(normalize)
+        self.latent_space = LatentSpace(
+            input_dim=input_dim,
+            hidden_dims=hidden_dims,
+            latent_dim=latent_dim,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            normalize=normalize,
+            device=device,
+            seed=seed,
+        )
         self.training_record: dict[str, Any] = {}
-        self._encoder, self._decoder = Mlp([]), Mlp([])
         self._books: ResidualCodebooks | None = None
 
     @property
@@ -96,36 +148,41 @@ class RQVAE:
         """Whether it can encode."""
         return self._books is not None
 
-    def fit(self, vectors: np.ndarray) -> RQVAE:
+    def fit(
+        self,
+        vectors: np.ndarray,
+        checkpoint: str | Path | None = None,
+        collaborative: np.ndarray | None = None,
+    ) -> RQVAE:
         """Trains autoencoder and codebooks on float32 ``[n, d]``.
 
+        Args:
+            vectors: The vectors.
+            checkpoint: As in `Quantizer.fit`.
+            collaborative: float32 ``[n, c]``, collaborative vectors of the same rows, for the objective's
+                alignment.
+
         Raises:
+            ConfigError: Collaborative vectors are missing where the objective asks for them, or not asked
+                for.
             DataError: No matrix of finite floats, an empty one, or another width than `input_dim`.
             TrainingError: The loss is not finite.
         """
-        from genrec.quantization.autoencoder import train_autoencoder
-        from genrec.quantization.bottlenecks import ResidualBottleneck
-
-        rows = checked_vectors(vectors, self.input_dim, fitting=True)
-        self.scaling.fit(rows)
-        batch_size = min(self.batch_size, len(rows))
-        self._encoder, self._decoder, bottleneck, epochs = train_autoencoder(
-            in_blocks(lambda block: self.scaling.apply(block).astype(np.float32), rows),
-            lambda: ResidualBottleneck(
-                self.latent_dim, self.num_codebooks, self.codebook_size, self.commitment, batch_size
-            ),
-            hidden_dims=self.hidden_dims,
-            latent_dim=self.latent_dim,
-            epochs=self.epochs,
-            batch_size=batch_size,
-            learning_rate=self.learning_rate,
-            device=self.device,
-            seed=self.seed,
+        self._check_collaborative(vectors, collaborative)
+        settings = self._settings()
+        if collaborative is not None:
+            settings["collaborative"] = vectors_digest(collaborative)
+        kept = FitCheckpoint(checkpoint, NAME, settings, vectors)
+        bottleneck, epochs = self.latent_space.fit(
+            vectors,
+            lambda: self._bottleneck(len(vectors)),
             warm_up_rows=self.codebook_size,
+            kept=kept,
+            side_loss=self._alignment(collaborative),
         )
-        self.input_dim = rows.shape[1]
         self._books = ResidualCodebooks(bottleneck.codebooks())
-        self.training_record = training_facts(self, rows) | {"epochs": epochs}
+        self.training_record = training_facts(self, vectors) | {"epochs": epochs}
+        kept.clear()
         return self
 
     def encode(self, vectors: np.ndarray) -> np.ndarray:
@@ -134,9 +191,7 @@ class RQVAE:
         Raises:
             DataError: Not fitted, another width, or no finite floats.
         """
-        books = self._ready()
-        rows = checked_vectors(vectors, self.input_dim)
-        return in_blocks(lambda block: books.encode(self._latents(block)), rows)
+        return self.latent_space.codes(vectors, self._ready().encode)
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
         """Vectors float32 ``[n, d]``, in the space of the input.
@@ -145,18 +200,18 @@ class RQVAE:
             SemanticIdError: Codes that are out of range.
         """
         latents = self._ready().decode(checked_codes(codes, self.codebook_sizes))
-        return self.scaling.undo(self._decoder.apply(latents)).astype(np.float32)
+        return self.latent_space.decode(latents)
 
     def last_code_distances(self, vectors: np.ndarray, codes: np.ndarray) -> np.ndarray:
         """Squared distances float32 ``[n, K]``, in the latent space, for each value of the last code."""
         books = self._ready()
-        latents = in_blocks(self._latents, checked_vectors(vectors, self.input_dim))
+        latents = self.latent_space.latents(vectors)
         return books.last_code_distances(latents, checked_codes(codes, self.codebook_sizes))
 
     def prefix_distances(self, vectors: np.ndarray, prefixes: np.ndarray) -> np.ndarray:
         """Squared distances float32 ``[n, m]``, in the latent space, to the prefixes ``[m, L - 1]``."""
         books = self._ready()
-        latents = in_blocks(self._latents, checked_vectors(vectors, self.input_dim))
+        latents = self.latent_space.latents(vectors)
         return books.prefix_distances(latents, checked_codes(prefixes, self.codebook_sizes[:-1]))
 
     def save(self, folder: str | Path) -> None:
@@ -166,22 +221,8 @@ class RQVAE:
             DataError: Not fitted.
         """
         codebooks = np.stack(self._ready().codebooks).astype(np.float32)  # [L, K, latent]
-        settings = {
-            "input_dim": self.input_dim,
-            "hidden_dims": self.hidden_dims,
-            "latent_dim": self.latent_dim,
-            "num_codebooks": self.num_codebooks,
-            "codebook_size": self.codebook_size,
-            "commitment": self.commitment,
-            "epochs": self.epochs,
-            "batch_size": self.batch_size,
-            "learning_rate": self.learning_rate,
-            "normalize": self.scaling.normalize,
-            "seed": self.seed,
-        }
-        arrays = {"codebooks": codebooks, **self.scaling.arrays()}
-        arrays |= self._encoder.arrays("encoder") | self._decoder.arrays("decoder")
-        write_quantizer(folder, NAME, settings, arrays, self.training_record)
+        arrays = {"codebooks": codebooks, **self.latent_space.arrays()}
+        write_quantizer(folder, NAME, self._settings(), arrays, self.training_record)
 
     @classmethod
     def load(cls, folder: str | Path) -> RQVAE:
@@ -191,19 +232,57 @@ class RQVAE:
             ArtifactError: The folder is missing, altered, or another kind of quantizer.
         """
         with read_quantizer(folder, NAME) as (settings, arrays, record):
-            quantizer = cls(**settings)
-            depth = len(quantizer.hidden_dims) + 1
-            quantizer.scaling.restore(arrays)
-            quantizer._encoder = Mlp.from_arrays(arrays, "encoder", depth)
-            quantizer._decoder = Mlp.from_arrays(arrays, "decoder", depth)
+            objective = RqvaeObjective(**settings.pop("objective"))
+            quantizer = cls(**settings, objective=objective)
+            quantizer.latent_space.restore(arrays)
             quantizer._books = ResidualCodebooks(list(arrays["codebooks"]))
             quantizer.training_record = record
         return quantizer
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "latent_dim": self.latent_space.latent_dim,
+            "num_codebooks": self.num_codebooks,
+            "codebook_size": self.codebook_size,
+            "objective": asdict(self.objective),
+        } | self.latent_space.settings()
 
     def _ready(self) -> ResidualCodebooks:
         if self._books is None:
             raise not_fitted(self)
         return self._books
 
-    def _latents(self, rows: np.ndarray) -> np.ndarray:
-        return self._encoder.apply(self.scaling.apply(rows))
+    def _bottleneck(self, rows: int) -> MovingAverageBottleneck | GradientBottleneck:
+        from genrec.quantization.bottlenecks import MovingAverageBottleneck
+        from genrec.quantization.gradient_codebooks import GradientBottleneck
+
+        shape = (self.latent_space.latent_dim, self.num_codebooks, self.codebook_size)
+        own = self.objective
+        if own.codebooks == "ema":
+            batch_size = min(self.latent_space.batch_size, rows)
+            return MovingAverageBottleneck(*shape, own.commitment, batch_size)
+        return GradientBottleneck(
+            *shape, own.commitment, own.uniform_mapping, own.diversity_clusters, own.diversity
+        )
+
+    def _alignment(self, collaborative: np.ndarray | None) -> Callable[[], Alignment] | None:
+        if collaborative is None:
+            return None
+        from genrec.quantization.gradient_codebooks import Alignment
+
+        return lambda: Alignment(collaborative, self.latent_space.latent_dim, self.objective.alignment)
+
+    def _check_collaborative(self, vectors: np.ndarray, collaborative: np.ndarray | None) -> None:
+        if (collaborative is not None) != (self.objective.alignment > 0):
+            raise ConfigError(
+                "an RQVAE takes collaborative vectors exactly if its objective aligns with them",
+                received=f"alignment {self.objective.alignment}, "
+                f"{'no ' if collaborative is None else ''}collaborative vectors",
+                remedy="give fit(..., collaborative=) one vector an item, or set alignment to 0",
+            )
+        if collaborative is not None and len(checked_vectors(collaborative)) != len(vectors):
+            raise DataError(
+                "there must be one collaborative vector for each vector",
+                received=f"{len(collaborative)} and {len(vectors)}",
+                remedy="give both in the order of the items",
+            )

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from genrec.errors import ConfigError
-from genrec.quantization.quantizer import in_blocks
+from genrec.quantization.row_blocks import in_blocks
 
 Normalize = Literal["none", "l2", "standardize"]
 

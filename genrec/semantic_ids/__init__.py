@@ -10,6 +10,7 @@ from genrec.semantic_ids.index_file import read_index
 from genrec.semantic_ids.item_tokenizer import ItemTokenizer
 from genrec.semantic_ids.matching import resolve_matching
 from genrec.semantic_ids.semantic_id_spec import SemanticIdSpec
+from genrec.semantic_ids.sinkhorn_rounds import resolve_sinkhorn_rounds
 
 __all__ = [
     "IdDiagnostics",
@@ -21,4 +22,5 @@ __all__ = [
     "read_index",
     "resolve_extra_code",
     "resolve_matching",
+    "resolve_sinkhorn_rounds",
 ]

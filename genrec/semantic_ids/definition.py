@@ -12,49 +12,18 @@ from typing import Literal
 from genrec.artifacts import named_file
 from genrec.config import build, read_yaml
 from genrec.errors import ConfigError
-from genrec.quantization import FSQ, RQVAE, Normalize, Quantizer, ResidualKMeans
+from genrec.quantization import Quantizer
+from genrec.semantic_ids.quantizer_sections import (
+    FsqSection,
+    LfqSection,
+    ProductSection,
+    QuantizerSection,
+    ResidualFsqSection,
+    ResidualKMeansSection,
+    RqvaeSection,
+)
 
-Collisions = Literal["matching", "extra_code"]
-
-
-@dataclass(frozen=True)
-class RqvaeSection:
-    """Settings of `RQVAE`; see there."""
-
-    hidden_dims: tuple[int, ...] = (512, 256, 128)
-    latent_dim: int = 32
-    num_codebooks: int = 3
-    codebook_size: int = 256
-    commitment: float = 0.25
-    epochs: int = 200
-    batch_size: int = 256
-    learning_rate: float = 1e-3
-    normalize: Normalize = "standardize"
-    device: str | None = None
-
-
-@dataclass(frozen=True)
-class ResidualKMeansSection:
-    """Settings of `ResidualKMeans`; see there."""
-
-    num_codebooks: int = 3
-    codebook_size: int = 256
-    iterations: int = 100
-    normalize: Normalize = "none"
-
-
-@dataclass(frozen=True)
-class FsqSection:
-    """Settings of `FSQ`; see there."""
-
-    levels: tuple[int, ...] = (8, 8, 8, 6, 5)
-    num_chunks: int = 4
-    hidden_dims: tuple[int, ...] = (512, 256, 128)
-    epochs: int = 200
-    batch_size: int = 256
-    learning_rate: float = 1e-3
-    normalize: Normalize = "standardize"
-    device: str | None = None
+Collisions = Literal["matching", "extra_code", "sinkhorn_rounds"]
 
 
 @dataclass(frozen=True)
@@ -64,8 +33,12 @@ class ItemTokenizerDefinition:
     Attributes:
         rqvae: RQ-VAE.
         residual_kmeans: Residual k-means.
+        product: Product quantization with a learned rotation (OPQ).
         fsq: Finite scalar quantization.
-        collisions: `matching` moves colliding items to free last codes; `extra_code` appends a position.
+        residual_fsq: Residual finite scalar quantization.
+        lfq: Lookup-free quantization: binary codes.
+        collisions: `matching` moves colliding items to free last codes; `extra_code` appends a position;
+            `sinkhorn_rounds` spreads them over last codes as LC-Rec does.
         extra_code_size: Codes of the position that `extra_code` appends.
 
     Raises:
@@ -74,13 +47,16 @@ class ItemTokenizerDefinition:
 
     rqvae: RqvaeSection | None = None
     residual_kmeans: ResidualKMeansSection | None = None
+    product: ProductSection | None = None
     fsq: FsqSection | None = None
+    residual_fsq: ResidualFsqSection | None = None
+    lfq: LfqSection | None = None
     collisions: Collisions = "matching"
     extra_code_size: int = 256
 
     def __post_init__(self) -> None:
         """Checks what one key alone cannot know."""
-        sections = {"rqvae": self.rqvae, "residual_kmeans": self.residual_kmeans, "fsq": self.fsq}
+        sections = self._sections()
         given = [name for name, section in sections.items() if section is not None]
         if len(given) != 1:
             raise ConfigError(
@@ -108,42 +84,17 @@ class ItemTokenizerDefinition:
         Raises:
             ConfigError: Its settings do not hold together.
         """
-        if self.rqvae is not None:
-            r = self.rqvae
-            return RQVAE(
-                hidden_dims=r.hidden_dims,
-                latent_dim=r.latent_dim,
-                num_codebooks=r.num_codebooks,
-                codebook_size=r.codebook_size,
-                commitment=r.commitment,
-                epochs=r.epochs,
-                batch_size=r.batch_size,
-                learning_rate=r.learning_rate,
-                normalize=r.normalize,
-                device=r.device,
-                seed=seed,
-            )
-        if self.residual_kmeans is not None:
-            k = self.residual_kmeans
-            return ResidualKMeans(
-                num_codebooks=k.num_codebooks,
-                codebook_size=k.codebook_size,
-                iterations=k.iterations,
-                normalize=k.normalize,
-                seed=seed,
-            )
-        f = self.fsq or FsqSection()
-        return FSQ(
-            levels=f.levels,
-            num_chunks=f.num_chunks,
-            hidden_dims=f.hidden_dims,
-            epochs=f.epochs,
-            batch_size=f.batch_size,
-            learning_rate=f.learning_rate,
-            normalize=f.normalize,
-            device=f.device,
-            seed=seed,
-        )
+        return next(section for section in self._sections().values() if section is not None).build(seed)
+
+    def _sections(self) -> dict[str, QuantizerSection | None]:
+        return {
+            "rqvae": self.rqvae,
+            "residual_kmeans": self.residual_kmeans,
+            "product": self.product,
+            "fsq": self.fsq,
+            "residual_fsq": self.residual_fsq,
+            "lfq": self.lfq,
+        }
 
 
 def definition_path(name_or_path: str | Path) -> Path:

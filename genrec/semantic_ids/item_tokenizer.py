@@ -14,11 +14,12 @@ from genrec.artifacts import open_artifact, saved_artifact
 from genrec.data import InteractionLog, ItemTable
 from genrec.embeddings import EmbeddingTable, ItemEncoder, LsaItemEncoder, load_encoder
 from genrec.errors import ArtifactError, ConfigError, DataError
-from genrec.quantization import Quantizer, checked_codes, load_quantizer
+from genrec.quantization import RQVAE, Quantizer, checked_codes, load_quantizer
 from genrec.semantic_ids.definition import Collisions, ItemTokenizerDefinition
 from genrec.semantic_ids.extra_code import resolve_extra_code
 from genrec.semantic_ids.matching import resolve_matching
 from genrec.semantic_ids.semantic_id_spec import SemanticIdSpec
+from genrec.semantic_ids.sinkhorn_rounds import resolve_sinkhorn_rounds
 from genrec.semantic_ids.taken_ids import bearing_ids
 
 KIND = "item_tokenizer"
@@ -34,7 +35,8 @@ class ItemTokenizer:
         encoder: Items to vectors, where none are handed in; None = `LsaItemEncoder()`, unless `fit` is given
             vectors (then vectors must be given for new items too).
         collisions: `matching` moves items that share an ID to free last codes (`resolve_matching`);
-            `extra_code` appends a position (`resolve_extra_code`).
+            `extra_code` appends a position (`resolve_extra_code`); `sinkhorn_rounds` spreads them over the
+            last codes, or fails (`resolve_sinkhorn_rounds`).
         extra_code_size: Codes of that position.
 
     Attributes:
@@ -90,6 +92,7 @@ class ItemTokenizer:
         items: ItemTable,
         interactions: InteractionLog | None = None,
         embeddings: EmbeddingTable | None = None,
+        collaborative: EmbeddingTable | None = None,
     ) -> ItemTokenizer:
         """Fits encoder (where it has something to learn) and quantizer on all items.
 
@@ -97,8 +100,11 @@ class ItemTokenizer:
             items: The catalog's items.
             interactions: Not used by the present quantizers, which see content only.
             embeddings: Content vectors; None = the encoder makes them.
+            collaborative: Collaborative vectors of the same items, for an `RQVAE` whose objective aligns with
+                them (LETTER).
 
         Raises:
+            ConfigError: Collaborative vectors for a quantizer that has no use for them.
             DataError: Items without a vector, or vectors that cannot be used.
         """
         if self.encoder is None and embeddings is None:
@@ -106,7 +112,16 @@ class ItemTokenizer:
         if self.encoder is not None:
             self.encoder.fit(items)
         vectors = self._vectors(items, embeddings)
-        self.quantizer.fit(vectors)
+        if collaborative is None:
+            self.quantizer.fit(vectors)
+        elif isinstance(self.quantizer, RQVAE):
+            self.quantizer.fit(vectors, collaborative=collaborative.vectors_for(items.canonical_ids))
+        else:
+            raise ConfigError(
+                "only an RQVAE with an alignment takes collaborative vectors",
+                received=type(self.quantizer).__name__,
+                remedy="leave out collaborative, or use a definition such as rqvae-letter-4x256",
+            )
         self.native_codes = self.quantizer.encode(vectors)
         return self
 
@@ -145,6 +160,14 @@ class ItemTokenizer:
             taken = bearing_ids(native, taken, self.spec.codebook_sizes)
         if self.collisions == "extra_code":
             codes = resolve_extra_code(native, self.extra_code_size, taken)
+        elif self.collisions == "sinkhorn_rounds":
+            codes = resolve_sinkhorn_rounds(
+                native,
+                self.spec.codebook_sizes,
+                vectors,
+                last_code_distances=self.quantizer.last_code_distances,
+                taken_codes=taken,
+            )
         else:
             codes = resolve_matching(
                 native,

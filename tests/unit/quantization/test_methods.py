@@ -8,7 +8,7 @@ import torch
 
 from genrec.errors import DataError, TrainingError
 from genrec.quantization import FSQ, RQVAE, ResidualKMeans, perplexity
-from genrec.quantization.bottlenecks import FiniteScalarBottleneck, ResidualBottleneck
+from genrec.quantization.bottlenecks import FiniteScalarBottleneck, MovingAverageBottleneck
 from genrec.quantization.residual_codebooks import ResidualCodebooks, nearest, squared_distances
 from genrec.quantization.vector_scaling import VectorScaling
 
@@ -70,9 +70,9 @@ def test_kmeans_finds_the_clusters_that_are_there() -> None:
 
 
 def test_kmeans_learns_from_a_sample_of_many_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("genrec.quantization.residual_kmeans.ROWS_PER_CODE", 4)
+
     vectors = sample(500)
-    quantizer = ResidualKMeans(1, 8, iterations=3).fit(vectors)
+    quantizer = ResidualKMeans(1, 8, iterations=3, rows_per_code=4).fit(vectors)
     assert quantizer.training_record["vectors"] == 500
     assert quantizer.training_record["codes_used"] == [8]
 
@@ -86,7 +86,7 @@ def test_kmeans_gives_other_codebooks_for_another_seed() -> None:
 def test_rqvae_codes_are_those_of_the_module_it_trained() -> None:
     """The float64 arithmetic outside torch and vector-quantize-pytorch agree."""
     torch.manual_seed(0)
-    bottleneck = ResidualBottleneck(4, num_codebooks=3, codebook_size=8, commitment=0.25, batch_size=64)
+    bottleneck = MovingAverageBottleneck(4, num_codebooks=3, codebook_size=8, commitment=0.25, batch_size=64)
     latents = torch.randn(64, 4)
     bottleneck(latents)
     bottleneck.eval()
@@ -123,12 +123,12 @@ def test_rqvae_says_when_training_breaks_down() -> None:
 def test_fsq_codes_are_those_of_the_library() -> None:
     quantizer = FSQ((8, 6, 5, 3), 2, hidden_dims=(16,), epochs=2, batch_size=16, device="cpu").fit(sample(50))
     vectors = 3 * sample(400, seed=5)
-    latents = torch.from_numpy(quantizer._encoder.apply(quantizer.scaling.apply(vectors.astype(np.float64))))
+    latents = torch.from_numpy(quantizer.latent_space.latents(vectors))
     bottleneck = FiniteScalarBottleneck((8, 6, 5, 3), 2).double()
     _, indices = bottleneck.fsq(latents.unflatten(-1, (2, 4)))
     np.testing.assert_array_equal(quantizer.encode(vectors), indices.numpy())
     quantized, loss = bottleneck(latents)
-    expected = quantizer.scaling.undo(quantizer._decoder.apply(quantized.numpy()))
+    expected = quantizer.latent_space.decode(quantized.numpy())
     np.testing.assert_allclose(quantizer.decode(indices.numpy()), expected, atol=1e-5)
     assert loss == 0
 

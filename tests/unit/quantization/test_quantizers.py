@@ -13,7 +13,17 @@ from hypothesis import strategies as st
 
 from genrec.artifacts import MANIFEST
 from genrec.errors import ArtifactError, DataError, GenRecError, SemanticIdError
-from genrec.quantization import FSQ, RQVAE, Quantizer, ResidualKMeans, load_quantizer
+from genrec.quantization import (
+    FSQ,
+    LFQ,
+    RQVAE,
+    ProductQuantizer,
+    Quantizer,
+    ResidualFSQ,
+    ResidualKMeans,
+    RqvaeObjective,
+    load_quantizer,
+)
 
 DIM = 6
 MAKERS: dict[str, Callable[[], Quantizer]] = {
@@ -21,7 +31,20 @@ MAKERS: dict[str, Callable[[], Quantizer]] = {
     "rqvae": lambda: RQVAE(
         hidden_dims=(8,), latent_dim=4, codebook_size=8, epochs=3, batch_size=16, device="cpu"
     ),
+    "rqvae-uniform": lambda: RQVAE(
+        hidden_dims=(8,),
+        latent_dim=4,
+        codebook_size=8,
+        objective=RqvaeObjective(codebooks="gradient", uniform_mapping=True, diversity=1e-4),
+        epochs=3,
+        batch_size=16,
+        device="cpu",
+    ),
+    "balanced": lambda: ResidualKMeans(3, 8, iterations=5, clustering="balanced"),
+    "product": lambda: ProductQuantizer(3, 8, rotation_rounds=2, iterations=5),
     "fsq": lambda: FSQ((3, 4), 3, hidden_dims=(8,), epochs=3, batch_size=16, device="cpu"),
+    "residual_fsq": lambda: ResidualFSQ((3, 4), 3, hidden_dims=(8,), epochs=3, batch_size=16, device="cpu"),
+    "lfq": lambda: LFQ(3, 3, hidden_dims=(8,), epochs=3, batch_size=16, device="cpu"),
 }
 
 
@@ -146,8 +169,8 @@ def test_decoding_keeps_more_of_the_vectors_than_their_mean(maker: Callable[[], 
     centres = 5 * sample(4, seed=9)
     vectors = (centres[np.arange(200) % 4] + 0.1 * sample(200, seed=10)).astype(np.float32)
     quantizer = maker()
-    if isinstance(quantizer, (RQVAE, FSQ)):
-        quantizer.epochs, quantizer.learning_rate = 25, 2e-2
+    if isinstance(quantizer, (RQVAE, FSQ, ResidualFSQ, LFQ)):
+        quantizer.latent_space.epochs, quantizer.latent_space.learning_rate = 40, 2e-2
     decoded = quantizer.fit(vectors).decode(quantizer.encode(vectors))
     assert decoded.dtype == np.float32
     error = np.square(decoded - vectors).sum() / np.square(vectors - vectors.mean(axis=0)).sum()
@@ -253,7 +276,7 @@ def test_altered_files_are_refused(fitted: Quantizer, tmp_path: Path) -> None:
 
 def test_a_quantizer_of_another_kind_is_refused(tmp_path: Path) -> None:
     MAKERS["residual_kmeans"]().fit(sample(10)).save(tmp_path / "q")
-    for wrong in (RQVAE, FSQ):
+    for wrong in (RQVAE, FSQ, ResidualFSQ, LFQ, ProductQuantizer):
         with pytest.raises(ArtifactError, match="it is a residual_kmeans"):
             wrong.load(tmp_path / "q")
 
@@ -267,7 +290,18 @@ def test_a_quantizer_of_another_kind_is_refused(tmp_path: Path) -> None:
         lambda: RQVAE(latent_dim=0),
         lambda: RQVAE(hidden_dims=(0,)),
         lambda: RQVAE(learning_rate=0),
-        lambda: RQVAE(commitment=-1),
+        lambda: RQVAE(objective=RqvaeObjective(commitment=-1)),
+        lambda: RqvaeObjective(uniform_mapping=True),
+        lambda: RqvaeObjective(diversity=0.1),
+        lambda: RqvaeObjective(codebooks="mean"),  # type: ignore[arg-type]
+        lambda: ResidualKMeans(clustering="fuzzy"),  # type: ignore[arg-type]
+        lambda: ResidualKMeans(rows_per_code=0),
+        lambda: ProductQuantizer(0),
+        lambda: ProductQuantizer(rotation_rounds=-1),
+        lambda: ResidualFSQ(levels=(1,)),
+        lambda: LFQ(bits=0),
+        lambda: LFQ(bits=17),
+        lambda: LFQ(entropy_weight=-1),
         lambda: FSQ(levels=()),
         lambda: FSQ(levels=(2, 3)),
         lambda: FSQ(num_chunks=0),

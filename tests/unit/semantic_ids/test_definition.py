@@ -8,12 +8,19 @@ import pytest
 
 from genrec.artifacts import data_folder
 from genrec.errors import ConfigError
-from genrec.quantization import FSQ, RQVAE, ResidualKMeans
+from genrec.quantization import FSQ, LFQ, RQVAE, ProductQuantizer, ResidualFSQ, ResidualKMeans
 from genrec.semantic_ids import ItemTokenizer, ItemTokenizerDefinition, definition_path
 
 SHIPPED = {
     "rqvae-3x256": (256, 256, 256, 256),
     "rqvae-4x256": (256, 256, 256, 256),
+    "rqvae-lc-rec-4x256": (256,) * 4,
+    "rqvae-letter-4x256": (256,) * 4,
+    "rkmeans-balanced-4x256": (256,) * 4,
+    "opq-4x256": (256,) * 4,
+    "opq-32x256": (256,) * 32,
+    "lfq-4x256": (256,) * 4,
+    "rfsq-4x256": (256,) * 4,
     "rkmeans-3x64": (64, 64, 64),
     "rkmeans-3x256": (256, 256, 256),
     "rkmeans-4x256": (256, 256, 256, 256),
@@ -31,7 +38,7 @@ def test_shipped_definitions_have_the_shape_their_name_says(name: str) -> None:
     tokenizer = ItemTokenizer.from_definition(name, seed=7)
     assert tokenizer.spec.codebook_sizes == SHIPPED[name]
     quantizer = tokenizer.quantizer
-    assert isinstance(quantizer, (RQVAE, ResidualKMeans, FSQ))
+    assert isinstance(quantizer, (RQVAE, ResidualKMeans, FSQ, ResidualFSQ, LFQ, ProductQuantizer))
     assert quantizer.seed == 7
     header = definition_path(name).read_text(encoding="utf-8")
     for part in ("# What it is:", "# Whose settings:", "# How to use:"):
@@ -56,8 +63,14 @@ def test_every_setting_of_a_file_reaches_the_quantizer(tmp_path: Path) -> None:
     tokenizer = ItemTokenizer.from_definition(path)
     q = tokenizer.quantizer
     assert isinstance(q, RQVAE)
-    assert (q.hidden_dims, q.latent_dim, q.commitment, q.epochs) == ((7,), 3, 0.5, 9)
-    assert (q.batch_size, q.learning_rate, q.scaling.normalize, q.device) == (11, 2e-4, "l2", "cpu")
+    space = q.latent_space
+    assert (space.hidden_dims, space.latent_dim, q.objective.commitment, space.epochs) == ((7,), 3, 0.5, 9)
+    assert (space.batch_size, space.learning_rate, space.scaling.normalize, space.device) == (
+        11,
+        2e-4,
+        "l2",
+        "cpu",
+    )
     assert tokenizer.spec.codebook_sizes == (5, 5, 6)
     path.write_text(
         "fsq: {levels: [3, 4], num_chunks: 2, hidden_dims: [], epochs: 9, batch_size: 11,\n"
@@ -65,8 +78,14 @@ def test_every_setting_of_a_file_reaches_the_quantizer(tmp_path: Path) -> None:
     )
     f = ItemTokenizer.from_definition(str(path)).quantizer
     assert isinstance(f, FSQ)
-    assert (f.levels, f.num_chunks, f.hidden_dims, f.epochs) == ((3, 4), 2, (), 9)
-    assert (f.batch_size, f.learning_rate, f.scaling.normalize, f.device) == (11, 0.1, "none", "cpu")
+    space = f.latent_space
+    assert (f.levels, f.num_chunks, space.hidden_dims, space.epochs) == ((3, 4), 2, (), 9)
+    assert (space.batch_size, space.learning_rate, space.scaling.normalize, space.device) == (
+        11,
+        0.1,
+        "none",
+        "cpu",
+    )
     path.write_text("residual_kmeans: {num_codebooks: 2, codebook_size: 5, iterations: 4, normalize: l2}\n")
     k = ItemTokenizer.from_definition(str(path)).quantizer
     assert isinstance(k, ResidualKMeans)

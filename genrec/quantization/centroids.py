@@ -1,0 +1,162 @@
+"""Centroids of vectors by k-means: in full passes, in mini-batches, or with clusters of even size.
+
+Does not know what the centroids are for.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Literal
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from genrec.quantization.row_blocks import blas_on_one_thread, each_block
+
+Clustering = Literal["kmeans", "minibatch", "balanced"]
+
+_START_ROWS = 16  # rows a centroid among which k-means++ looks for the first ones
+_SETTLED = 1e-4  # share of the vectors' variance; centroids that move less have settled
+_BALANCING_ROUNDS = 10  # of new prices and new centroids, after k-means
+_PRICE_STEPS = 30  # changes of the prices in a round
+
+
+def sampled_rows(vectors: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """All rows of ``[n, d]``, or `most` of them drawn without replacement, in their order."""
+    if len(vectors) <= most:
+        return vectors
+    return vectors[np.sort(np.random.default_rng(seed).choice(len(vectors), size=most, replace=False))]
+
+
+def learn_centroids(
+    rows: np.ndarray, size: int, *, iterations: int, seed: int, clustering: Clustering = "kmeans"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Centroids and prices of ``[n, d]``.
+
+    Args:
+        rows: float32 ``[n, d]``.
+        size: Centroids; with fewer rows than that, found ones are repeated.
+        iterations: Passes over the rows at most; it ends when the centroids have settled.
+        seed: Seed of the start.
+        clustering: `kmeans` = Lloyd's algorithm from a k-means++ start; `minibatch` = scikit-learn's
+            `MiniBatchKMeans`; `balanced` = k-means whose codes are used about evenly: each code has a price
+            added to the squared distance, the dual variables of the transport of equal masses.
+
+    Returns:
+        float32 ``[size, d]`` and ``[size]``; the prices are 0 unless balanced.
+    """
+    rows = np.ascontiguousarray(rows, dtype=np.float32)
+    prices = np.zeros(size, dtype=np.float32)
+    with blas_on_one_thread() as threads:
+        found = _start(rows, min(size, len(rows)), seed)
+        if len(found) == len(rows):  # a centroid for each row
+            pass
+        elif clustering == "minibatch":
+            found = _minibatch(rows, len(found), iterations, seed)
+        else:
+            found = _lloyd(rows, found, iterations, threads)
+            if clustering == "balanced" and len(found) > 1:
+                found, balanced = _balanced(rows, found, threads)
+                prices[: len(balanced)] = balanced
+    chosen = np.arange(size) % len(found)
+    return found[chosen], prices[chosen]
+
+
+def _start(rows: np.ndarray, size: int, seed: int) -> np.ndarray:
+    from sklearn.cluster import kmeans_plusplus
+
+    few = sampled_rows(rows, _START_ROWS * size, seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # rows that are all equal
+        return np.array(kmeans_plusplus(few, size, random_state=seed)[0])
+
+
+def _minibatch(rows: np.ndarray, size: int, iterations: int, seed: int) -> np.ndarray:
+    from sklearn.cluster import MiniBatchKMeans
+    from sklearn.exceptions import ConvergenceWarning
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    batch = max(1024, 8 * size)
+    model = MiniBatchKMeans(size, n_init=1, max_iter=iterations, batch_size=batch, random_state=seed)
+    with warnings.catch_warnings(), threadpool_limits(limits=1):
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct rows than codes is allowed here
+        return np.asarray(model.fit(rows).cluster_centers_, dtype=np.float32)
+
+
+def refined_centroids(rows: np.ndarray, centroids: np.ndarray, iterations: int) -> np.ndarray:
+    """Centroids float32 ``[K, d]`` after so many passes of k-means over ``[n, d]``, or when they settle."""
+    with blas_on_one_thread() as threads:
+        return _lloyd(np.ascontiguousarray(rows, dtype=np.float32), centroids, iterations, threads)
+
+
+def _lloyd(rows: np.ndarray, centroids: np.ndarray, iterations: int, threads: int) -> np.ndarray:
+    settled = _SETTLED * float(np.var(rows, axis=0, dtype=np.float64).sum())
+    for _ in tqdm(range(iterations), desc="k-means", unit="pass", leave=False, disable=None):
+        before = centroids
+        labels, least = _assigned(rows, centroids, np.zeros(len(centroids), np.float32), threads)
+        centroids = _means(rows, labels, least, centroids, threads)
+        if float(np.square(centroids - before, dtype=np.float64).sum()) <= settled:
+            break
+    return centroids
+
+
+def _balanced(rows: np.ndarray, centroids: np.ndarray, threads: int) -> tuple[np.ndarray, np.ndarray]:
+    """Centroids and prices under which each centroid gets about as many rows as any other.
+
+    The prices climb the dual of optimal transport between the rows and equal masses: its gradient is how far
+    a centroid's share is from even.
+    """
+    prices = np.zeros(len(centroids), dtype=np.float32)
+    step = float(_assigned(rows, centroids, prices, threads)[1].mean())
+    for number in tqdm(range(_BALANCING_ROUNDS), desc="balancing", leave=False, disable=None):
+        for inner in range(_PRICE_STEPS):
+            labels, least = _assigned(rows, centroids, prices, threads)
+            shares = np.bincount(labels, minlength=len(centroids)) * (len(centroids) / len(rows))
+            rate = 0.2 * step / np.sqrt(1.0 + number * _PRICE_STEPS + inner)
+            prices += (rate * np.clip(shares - 1.0, -1.0, 2.0)).astype(np.float32)
+        prices -= prices.min()
+        if number < _BALANCING_ROUNDS - 1:  # the last prices belong to the centroids as they are
+            centroids = _means(rows, labels, least, centroids, threads)
+    return centroids, prices
+
+
+def _assigned(
+    rows: np.ndarray, centroids: np.ndarray, prices: np.ndarray, threads: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Centroid of each row, int64 ``[n]``, and its squared distance with the price, float32 ``[n]``."""
+    doubled = np.ascontiguousarray((-2.0 * centroids).T)  # [d, K]
+    offsets = np.einsum("kd,kd->k", centroids, centroids) + prices
+
+    def nearest(one: slice) -> tuple[np.ndarray, np.ndarray]:
+        block = rows[one]
+        costs = block @ doubled  # [b, K]
+        costs += offsets
+        labels = costs.argmin(axis=1)
+        least = costs[np.arange(len(block)), labels] + np.einsum("bd,bd->b", block, block)
+        return labels, least
+
+    parts = list(each_block(nearest, len(rows), threads=threads))
+    return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+
+
+def _means(
+    rows: np.ndarray, labels: np.ndarray, least: np.ndarray, centroids: np.ndarray, threads: int
+) -> np.ndarray:
+    """New centroids ``[K, d]``; one without rows becomes the row that is furthest from its own."""
+    size = len(centroids)
+
+    def summed(one: slice) -> tuple[np.ndarray, np.ndarray]:
+        order = np.argsort(labels[one], kind="stable")
+        found, starts = np.unique(labels[one][order], return_index=True)
+        return found, np.add.reduceat(rows[one][order], starts, axis=0)
+
+    sums = np.zeros(centroids.shape, dtype=np.float64)
+    for found, part in each_block(summed, len(rows), threads=threads):
+        sums[found] += part
+    counts = np.bincount(labels, minlength=size)
+    means = (sums / np.maximum(counts, 1)[:, None]).astype(np.float32)
+    empty = np.flatnonzero(counts == 0)
+    if len(empty):
+        furthest = np.argsort(-least, kind="stable")[: len(empty)]
+        means[empty[: len(furthest)]] = rows[furthest]
+    return means
