@@ -11,7 +11,7 @@ import numpy as np
 
 from genrec.baselines.catalog_rows import CatalogRows, check_decay
 from genrec.baselines.popularity import popularity_back_off
-from genrec.baselines.ranked_lists import ranked_lists, with_back_off
+from genrec.baselines.ranked_lists import best_columns, ranked_lists, with_back_off
 from genrec.data import InteractionLog
 from genrec.embeddings import EmbeddingTable
 from genrec.errors import DataError
@@ -87,6 +87,25 @@ class ContentKNN:
             size.
         """
         return ranked_lists(self.catalog, histories, k, self._score)
+
+    def shares(self, histories: Sequence[Sequence[str]], depth: int = 100) -> np.ndarray:
+        """Scores as shares of 1, for a search that mixes them in.
+
+        Args:
+            histories: Item ids, oldest first; those outside the catalog are left out.
+            depth: Items that get a share: the best of each history, as far as their scores are positive.
+
+        Returns:
+            float32 `[n, items]` in canonical order; all 0 where nothing is like the history.
+        """
+        dense = np.maximum(self._score([self.catalog.known(history) for history in histories]), 0)
+        width = min(depth, dense.shape[1])
+        kept = np.zeros_like(dense)
+        columns = best_columns(dense, width)  # [n, width]
+        np.put_along_axis(kept, columns, np.take_along_axis(dense, columns, axis=1), axis=1)
+        total = kept.sum(axis=1, keepdims=True)
+        found: np.ndarray = np.divide(kept, total, out=kept, where=total > 0)
+        return found
 
     def _score(self, histories: list[list[int]]) -> np.ndarray:
         from scipy.sparse import csr_matrix

@@ -4,6 +4,7 @@ Does not know a prompt's wording, nor how results are judged.
 """
 
 from genrec.decoding.beam_search import ConstrainedBeamSearch
+from genrec.decoding.hybrid_item_search import HybridItemSearch
 from genrec.decoding.item_constraints import GroupLimit
 from genrec.decoding.item_level_search import ItemLevelSearch
 from genrec.decoding.mixed_events import Finished, MixedEvent, MixedReply, NamedItem, TextPiece
@@ -22,6 +23,7 @@ __all__ = [
     "Finished",
     "GroupLimit",
     "Head",
+    "HybridItemSearch",
     "ItemLevelSearch",
     "LogitsHead",
     "MixedEvent",

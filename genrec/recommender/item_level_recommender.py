@@ -14,7 +14,7 @@ from typing import Any, Literal, cast
 from torch import nn
 
 from genrec.artifacts import saved_artifact
-from genrec.baselines import ContentKNN, Part, ProbabilityMixture
+from genrec.baselines import ContentKNN
 from genrec.catalog import Catalog
 from genrec.config import build, read_yaml, to_mapping, write_yaml
 from genrec.data import ItemTable
@@ -107,22 +107,26 @@ class ItemLevelRecommender:
 
     def _ranker(self) -> Ranker:
         chosen = self.settings
-        alone = ItemLevelRanker(
-            self.model, self.catalog, num_beams=chosen.num_beams, popular_items=chosen.popular_items
-        )
-        if not chosen.content_weight:
-            return alone
-        if self.embeddings is None:
-            raise DataError(
-                "content is to be mixed in, but there are no content vectors",
-                received=f"content_weight={chosen.content_weight}",
-                remedy="pass embeddings=, or set content_weight to 0",
+        content = None
+        if chosen.content_weight:
+            if self.embeddings is None:
+                raise DataError(
+                    "content is to be mixed in, but there are no content vectors",
+                    received=f"content_weight={chosen.content_weight}",
+                    remedy="pass embeddings=, or set content_weight to 0",
+                )
+            content = ContentKNN(
+                self.embeddings, self.catalog.item_ids, power=chosen.content_power, decay=chosen.content_decay
             )
-        content = ContentKNN(
-            self.embeddings, self.catalog.item_ids, power=chosen.content_power, decay=chosen.content_decay
+        return ItemLevelRanker(
+            self.model,
+            self.catalog,
+            num_beams=chosen.num_beams,
+            popular_items=chosen.popular_items,
+            content=content,
+            content_weight=chosen.content_weight,
+            name="item-level" if content is None else "item-level + content",
         )
-        parts = [Part(alone), Part(content, chosen.content_weight, "share")]
-        return ProbabilityMixture(parts, name="item-level + content")
 
     def recommend(
         self,

@@ -92,3 +92,17 @@ def test_squaring_gives_the_power(power: float) -> None:
     cosine = np.array([[-0.7, 0.0, 0.3, 1.0]], dtype=np.float32)
     expected = np.maximum(cosine, 0).astype(np.float64) ** power
     np.testing.assert_allclose(_sharpen(cosine.copy(), power), expected, rtol=1e-5)
+
+
+def test_shares_are_the_lists_positive_scores_over_their_sum(
+    vectors: EmbeddingTable, queries: list[list[str]], item_ids: list[str]
+) -> None:
+    ranker = ContentKNN(vectors, power=3.0)
+    items, scores = ranker.rank(queries, 5)
+    shares = ranker.shares(queries, depth=5)
+    for i in range(len(queries)):
+        positive = {item: score for item, score in zip(items[i], scores[i], strict=True) if score > 0}
+        total = sum(positive.values())
+        found = {item: share for item, share in zip(ranker.catalog.names, shares[i], strict=True) if share}
+        assert found == pytest.approx({item: score / total for item, score in positive.items()}, rel=1e-5)
+    assert not ranker.shares([[]]).any()

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from genrec.baselines import ContentKNN
 from genrec.catalog import Catalog
+from genrec.embeddings import EmbeddingTable
 from genrec.errors import DecodingError
 from genrec.models import ItemLevelModel
 from genrec.recommender import ItemLevelRanker
@@ -51,3 +53,27 @@ def test_lists_are_the_models_own_order(model: ItemLevelModel, catalog: Catalog)
 def test_a_model_of_other_ids_is_refused(model: ItemLevelModel) -> None:
     with pytest.raises(DecodingError, match="other Semantic IDs"):
         ItemLevelRanker(model, make_catalog(7))
+
+
+def test_content_is_mixed_in_by_the_search(model: ItemLevelModel, catalog: Catalog) -> None:
+    vectors = EmbeddingTable(catalog.item_ids, np.random.default_rng(3).normal(size=(25, 4)))
+    content = ContentKNN(vectors, catalog.item_ids, power=2.0)
+    alone, mixed = (
+        ItemLevelRanker(model, catalog, num_beams=25, content=chosen, content_weight=0.5)
+        for chosen in (None, content)
+    )
+    histories = [["i1", "gone", "i2"], [], ["i9"]]
+    for i in (0, 2):
+        items, scores = alone.rank([histories[i]], 25)
+        expected = dict(zip(items[0], np.exp(scores[0].astype(np.float64)), strict=True))
+        for item, share in zip(catalog.item_ids, content.shares([histories[i]])[0], strict=True):
+            expected[item] += 0.5 * share
+        items, scores = mixed.rank(histories, 25)
+        assert dict(zip(items[i], scores[i], strict=True)) == pytest.approx(expected, rel=1e-4)
+    assert (items[1] == "").all()
+
+
+def test_content_of_another_catalog_is_refused(model: ItemLevelModel, catalog: Catalog) -> None:
+    vectors = EmbeddingTable(catalog.item_ids[:20], np.ones((20, 3)))
+    with pytest.raises(DecodingError, match="another catalog"):
+        ItemLevelRanker(model, catalog, content=ContentKNN(vectors))
