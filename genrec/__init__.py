@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from genrec.evaluation import RetrievalEvaluator
     from genrec.quantization import FSQ, LFQ, RQVAE, ProductQuantizer, ResidualKMeans
     from genrec.recipe import Recipe
-    from genrec.recommender import GenerativeRanker, GenerativeRecommender, Recommendation
+    from genrec.recommender import ChatSession, GenerativeRanker, GenerativeRecommender, Recommendation
     from genrec.semantic_ids import ItemTokenizer, SemanticIdSpec
     from genrec.tasks import TaskMixture
     from genrec.training import AlignmentConfig, AlignmentTrainer
@@ -31,6 +31,7 @@ __all__ = [
     "AlignmentConfig",
     "AlignmentTrainer",
     "Catalog",
+    "ChatSession",
     "ConstrainedBeamSearch",
     "EmbeddingTable",
     "GenRecError",
@@ -78,7 +79,7 @@ def __getattr__(name: str) -> Any:
             from genrec import training as room
         case "RetrievalEvaluator":
             from genrec import evaluation as room
-        case "GenerativeRanker" | "GenerativeRecommender" | "Recommendation":
+        case "ChatSession" | "GenerativeRanker" | "GenerativeRecommender" | "Recommendation":
             from genrec import recommender as room
         case "Recipe":
             from genrec import recipe as room

@@ -10,6 +10,7 @@ import sys
 import typer
 
 from genrec.cli import (
+    chat,
     check,
     compare,
     doctor,
@@ -47,6 +48,7 @@ app.command("evaluate")(stages.evaluate)
 app.command("compare")(compare.compare)
 app.command("recommend")(recommend.recommend)
 app.command("publish")(publish.publish)
+app.command("chat")(chat.chat)
 app.command("recipes")(recipes.recipes)
 app.command("doctor")(doctor.doctor)
 

@@ -3,29 +3,53 @@
 Does not know training or HTTP.
 """
 
+from genrec.recommender.chat_reply import (
+    ChatEvent,
+    ChatReply,
+    FiltersEvent,
+    ItemEvent,
+    NamedItem,
+    Reason,
+    ReplyEvent,
+    TextEvent,
+)
+from genrec.recommender.chat_session import ChatSession
+from genrec.recommender.conversation_state import ConversationState
 from genrec.recommender.explanation import CodeMeaning, Explanation, NearItem
 from genrec.recommender.filter_index import FilterIndex
 from genrec.recommender.filters import Condition, Filters
 from genrec.recommender.generative_ranker import GenerativeRanker, RankedItems
 from genrec.recommender.generative_recommender import GenerativeRecommender
+from genrec.recommender.intents import Intent
 from genrec.recommender.item_level_ranker import ItemLevelRanker
 from genrec.recommender.item_level_recommender import ItemLevelRecommender, ItemLevelSettings
 from genrec.recommender.loading import load_recommender
 from genrec.recommender.recommendations import Recommendation
 
 __all__ = [
+    "ChatEvent",
+    "ChatReply",
+    "ChatSession",
     "CodeMeaning",
     "Condition",
+    "ConversationState",
     "Explanation",
     "FilterIndex",
     "Filters",
+    "FiltersEvent",
     "GenerativeRanker",
     "GenerativeRecommender",
+    "Intent",
+    "ItemEvent",
     "ItemLevelRanker",
     "ItemLevelRecommender",
     "ItemLevelSettings",
+    "NamedItem",
     "NearItem",
     "RankedItems",
+    "Reason",
     "Recommendation",
+    "ReplyEvent",
+    "TextEvent",
     "load_recommender",
 ]

@@ -5,7 +5,8 @@ Does not know training or HTTP. User ids and histories never enter a bundle.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,6 +18,9 @@ from genrec.decoding import Normalization
 from genrec.errors import DataError
 from genrec.hub import ItemColumns, bundle_folder
 from genrec.recommender.bundle import BundleSettings, read_bundle, write_bundle
+from genrec.recommender.chat_reply import ChatEvent, ChatReply
+from genrec.recommender.chat_session import ChatSession, check_messages
+from genrec.recommender.conversation import Conversation
 from genrec.recommender.explanation import Explanation, explain
 from genrec.recommender.filters import Filters, as_filters
 from genrec.recommender.generative_ranker import GenerativeRanker
@@ -98,6 +102,7 @@ class GenerativeRecommender:
         )
         queries = QueryPrompts(self.ranker.builder, self.recipe.get("tasks") or ())
         self.shortlister = Shortlister(self.ranker, queries, catalog, items)
+        self.conversation = Conversation(self.shortlister, catalog, items)
 
     def recommend(
         self,
@@ -105,6 +110,7 @@ class GenerativeRecommender:
         k: int = 10,
         *,
         query: str | None = None,
+        messages: Sequence[Mapping[str, Any]] | None = None,
         filters: Filters | Mapping[str, Any] | None = None,
         exclude: Sequence[str] = (),
         exclude_history: bool = True,
@@ -121,6 +127,8 @@ class GenerativeRecommender:
             query: What is wanted, in words. A model whose training had queries (`itemsearch`, `query2index`)
                 is asked with it; else BM25 over the item texts finds items, and with a history the model puts
                 the 200 best in order. `Recommendation.source` says which.
+            messages: A conversation, as `chat` takes it, in place of a query: the likes, dislikes and limits
+                that `chat` would keep are kept here.
             filters: What every item has to fulfil, enforced inside the search.
             exclude: Item ids to leave out; ids that are not in the catalog do no harm.
             exclude_history: Leave out what the history holds already.
@@ -142,6 +150,7 @@ class GenerativeRecommender:
             [history],
             k,
             queries=None if query is None else [query],
+            messages=None if messages is None else [messages],
             filters=filters,
             exclude=exclude,
             exclude_history=exclude_history,
@@ -155,6 +164,7 @@ class GenerativeRecommender:
         k: int = 10,
         *,
         queries: Sequence[str] | None = None,
+        messages: Sequence[Sequence[Mapping[str, Any]]] | None = None,
         filters: Filters | Mapping[str, Any] | None = None,
         exclude: Sequence[str] = (),
         exclude_history: bool = True,
@@ -167,6 +177,7 @@ class GenerativeRecommender:
             histories: One history a request; None = all empty.
             k: Items a request.
             queries: One query a request.
+            messages: One conversation a request, in place of queries.
             filters: What every item of every request has to fulfil.
             exclude: Item ids to leave out of every answer.
             exclude_history: Leave out what a request's own history holds.
@@ -179,12 +190,18 @@ class GenerativeRecommender:
         Raises:
             DataError: Lists of different lengths, or what `recommend` raises.
         """
-        given = [list(part) for part in (histories, queries) if part is not None]
+        given = [list(part) for part in (histories, queries, messages) if part is not None]
         if len({len(part) for part in given}) != 1:
             raise DataError(
-                "a batch needs one history or query a request",
+                "a batch needs one history, query or conversation a request",
                 received=f"lists of {', '.join(str(len(part)) for part in given) or 'nothing'}",
                 remedy="pass lists of one length",
+            )
+        if queries is not None and messages is not None:
+            raise DataError(
+                "a query and a conversation were given",
+                received="queries and messages",
+                remedy="put the query into the last message",
             )
         count = len(given[0])
         wanted = wanted_items(k, len(self.catalog))
@@ -194,6 +211,13 @@ class GenerativeRecommender:
             asked = histories[i] if histories is not None else ()
             known = known_items(self.catalog, asked, unknown)
             left_out = frozenset([*exclude, *(known if exclude_history else ())])
+            if messages is not None:
+                check_messages(messages[i])
+                state, _ = self.conversation.replayed(messages[i], known, demands)
+                request = self.conversation.request(state, wanted, exact=exact)
+                had = state.left_out if exclude_history else state.left_out - set(known)
+                requests.append(replace(request, exclude=had | set(exclude)))
+                continue
             query = checked_query(queries[i]) if queries is not None else ""
             request = Request(tuple(known), query, (), demands, left_out, wanted, exact)
             requests.append(request)
@@ -210,6 +234,65 @@ class GenerativeRecommender:
         if self.shortlister.mask(demands).any():
             return []
         return [(part.describe()[0], count) for part, count in self.shortlister.index.obstacles(demands)]
+
+    def chat(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        history: Sequence[str] = (),
+        filters: Filters | Mapping[str, Any] | None = None,
+        k: int = 5,
+        unknown: Unknown = "error",
+    ) -> ChatReply:
+        """The reply to a conversation; nothing is kept of it. `ChatSession` keeps turns, and may be edited.
+
+        Earlier messages are read again for likes, dislikes and limits, without a search. What an assistant's
+        message showed are the ids under its key "items", else those whose titles its text names.
+
+        Args:
+            messages: `{"role": "user" | "assistant" | "system", "content": ...}`; the last one is the user's.
+                System messages have no effect on a composed reply.
+            history: Item ids the user comes with.
+            filters: What every item has to fulfil from the start.
+            k: Items named at the most.
+            unknown: The policy for unknown ids of the history.
+
+        Raises:
+            ConfigError: Filters that cannot be used.
+            DataError: Messages in another form, none of the user at the end, or unknown ids.
+            DecodingError: k below 1.
+        """
+        return self._replayed(messages, history, filters, k, unknown).say(messages[-1]["content"])
+
+    def stream_chat(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        history: Sequence[str] = (),
+        filters: Filters | Mapping[str, Any] | None = None,
+        k: int = 5,
+        unknown: Unknown = "error",
+    ) -> Iterator[ChatEvent]:
+        """`chat` in pieces; arguments and errors as there, events as in `ChatSession.stream`."""
+        return self._replayed(messages, history, filters, k, unknown).stream(messages[-1]["content"])
+
+    def _replayed(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        history: Sequence[str],
+        filters: Filters | Mapping[str, Any] | None,
+        k: int,
+        unknown: Unknown,
+    ) -> ChatSession:
+        check_messages(messages)
+        if not messages or messages[-1]["role"] != "user":
+            raise DataError(
+                "there is no message of the user to reply to",
+                received=f"{len(messages)} messages",
+                remedy='put {"role": "user", "content": ...} at the end',
+            )
+        session = ChatSession(self, history=history, filters=filters, k=k, unknown=unknown)
+        return session.replay(messages[:-1])
 
     def explain(self, item_id: str, *, nearest: int = 5) -> Explanation:
         """What the codes of an item mean, by the items that share them, and which items are nearest.

@@ -1,0 +1,293 @@
+"""`ChatSession`: several turns that end in real items, with likes, dislikes and constraints as plain filters.
+
+Does not know HTTP or terminals. Nothing of a session enters the recommender it talks to.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from threading import RLock
+from typing import TYPE_CHECKING, Any
+
+from genrec.config import atomic_write_text, to_mapping
+from genrec.errors import ArtifactError, DataError
+from genrec.recommender.chat_reply import (
+    ChatEvent,
+    ChatReply,
+    FiltersEvent,
+    ItemEvent,
+    ReplyEvent,
+    TextEvent,
+)
+from genrec.recommender.conversation_state import ConversationState
+from genrec.recommender.filters import Filters, as_filters
+from genrec.recommender.recommendations import Unknown, known_items, wanted_items
+
+if TYPE_CHECKING:
+    from genrec.recommender.generative_recommender import GenerativeRecommender
+
+FORMAT_VERSION = 1
+MOST_TURNS = 100  # that can be taken back, and messages of each side that are kept
+ROLES = ("system", "user", "assistant")
+
+
+class ChatSession:
+    """A conversation with a recommender.
+
+    Sessions share nothing but the recommender, which they do not change; one session may be used by several
+    threads, whose turns follow each other. What is kept of a session is plain values: `save` and `load`, or
+    `to_dict` and `from_dict`.
+
+    Args:
+        recommender: Who answers.
+        history: Item ids the user comes with, oldest first.
+        filters: What every item has to fulfil from the start.
+        k: Items a reply names at the most.
+        unknown: What to do about an id of the history that is not in the catalog.
+
+    Raises:
+        ConfigError: Filters that cannot be used.
+        DataError: Unknown ids with `unknown="error"`, or a filter on a column that is not there.
+        DecodingError: k below 1.
+    """
+
+    def __init__(
+        self,
+        recommender: GenerativeRecommender,
+        *,
+        history: Sequence[str] = (),
+        filters: Filters | Mapping[str, Any] | None = None,
+        k: int = 5,
+        unknown: Unknown = "error",
+    ) -> None:
+        self.recommender = recommender
+        self.k = wanted_items(k, len(recommender.catalog))
+        known = tuple(known_items(recommender.catalog, history, unknown))
+        self._state = ConversationState(history=known)
+        self._past: list[ConversationState] = []
+        self._messages: list[dict[str, Any]] = []
+        self._lock = RLock()
+        self.filters = as_filters(filters)
+
+    @property
+    def state(self) -> ConversationState:
+        """Where the conversation stands; a value, which later turns do not change."""
+        return self._state
+
+    @property
+    def filters(self) -> Filters:
+        """What every item has to fulfil; may be set, to filters or a mapping such as `{"max_price": 20}`."""
+        return self._state.filters
+
+    @filters.setter
+    def filters(self, filters: Filters | Mapping[str, Any] | None) -> None:
+        checked = as_filters(filters)
+        self.recommender.shortlister.mask(checked)  # an unknown column is told now, not in the next reply
+        with self._lock:
+            self._state = replace(self._state, filters=checked)
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        """What was said: `{"role": ..., "content": ...}`, with the ids of the items named under "items"."""
+        return [dict(message) for message in self._messages]
+
+    def say(self, message: str) -> ChatReply:
+        """One turn.
+
+        Args:
+            message: What the user says, untrusted; 4,000 characters of it are read.
+
+        Raises:
+            DataError: The message is no text, or empty.
+        """
+        with self._lock:
+            return self._answered(message)
+
+    def stream(self, message: str) -> Iterator[ChatEvent]:
+        """One turn, in pieces: filters first, then text and items as they come, the whole reply last.
+
+        The turn counts once the first event is out, whether the rest is read or not.
+
+        Raises:
+            DataError: The message is no text, or empty.
+        """
+        with self._lock:
+            reply = self._answered(message)
+        yield FiltersEvent(reply.filters, reply.intents)
+        place = 0
+        for named in reply.items:
+            if reply.text[place : named.start]:
+                yield TextEvent(reply.text[place : named.start])
+            yield TextEvent(reply.text[named.start : named.end])
+            yield ItemEvent(named)
+            place = named.end
+        if reply.text[place:]:
+            yield TextEvent(reply.text[place:])
+        yield ReplyEvent(reply)
+
+    def replay(self, messages: Sequence[Mapping[str, Any]]) -> ChatSession:
+        """Takes in what was said elsewhere, without searching; returns itself.
+
+        Raises:
+            DataError: Messages in another form.
+        """
+        check_messages(messages)
+        with self._lock:
+            history, filters = self._state.history, self._state.filters
+            self._state, past = self.recommender.conversation.replayed(messages, history, filters)
+            self._past = past[-MOST_TURNS:]
+            self._messages = [dict(message) for message in messages][-2 * MOST_TURNS :]
+        return self
+
+    def undo(self) -> bool:
+        """Takes back the last turn that changed something; False where there is none."""
+        with self._lock:
+            if not self._past:
+                return False
+            self._state = self._past.pop()
+            return True
+
+    def reset(self) -> None:
+        """Starts anew with the history alone; the messages go too."""
+        with self._lock:
+            self._state = ConversationState(history=self._state.history)
+            self._past, self._messages = [], []
+
+    def _answered(self, message: str) -> ChatReply:
+        if not isinstance(message, str) or not message.strip():
+            raise DataError(
+                "a message is a text with something in it",
+                received=repr(message)[:200],
+                remedy='say "lip balm under 10", say',
+            )
+        turn = sum(said["role"] == "user" for said in self._messages)
+        state, reply, undo = self.recommender.conversation.answer(
+            self._state, message, k=self.k, turn=turn, past=self._past[-1] if self._past else None
+        )
+        if undo:
+            self._past = self._past[:-1]
+        elif state != self._state:
+            self._past = [*self._past, self._state][-MOST_TURNS:]
+        self._state = state
+        said: list[dict[str, Any]] = [
+            {"role": "user", "content": message},
+            {
+                "role": "assistant",
+                "content": reply.text,
+                "items": [named.recommendation.item_id for named in reply.items[: reply.recommended]],
+            },
+        ]
+        self._messages = [*self._messages, *said][-2 * MOST_TURNS :]
+        return reply
+
+    def to_dict(self) -> dict[str, Any]:
+        """The session as plain values for JSON; the recommender is not among them."""
+        with self._lock:
+            return {
+                "format_version": FORMAT_VERSION,
+                "k": self.k,
+                "state": self._state.to_dict(),
+                "past": [state.to_dict() for state in self._past],
+                "messages": to_mapping(self._messages),
+            }
+
+    @classmethod
+    def from_dict(cls, recommender: GenerativeRecommender, values: Mapping[str, Any]) -> ChatSession:
+        """Goes on with a session of `to_dict`, with the same recommender or with one of a later catalog.
+
+        Items that the catalog no longer has are left out of it.
+
+        Raises:
+            ArtifactError: Another format version, or no session.
+            ConfigError: Values of the wrong kind.
+        """
+        if not isinstance(values, Mapping) or values.get("format_version") != FORMAT_VERSION:
+            version = values.get("format_version") if isinstance(values, Mapping) else values
+            raise ArtifactError(
+                "this is no chat session that can be read",
+                received=f"format_version {version!r}"[:200],
+                remedy=f"pass what ChatSession.to_dict gave (format version {FORMAT_VERSION})",
+            )
+        session = cls(recommender, k=values.get("k", 5))
+        messages = values.get("messages", [])
+        check_messages(messages)
+        session._messages = [dict(message) for message in messages]
+        session._past = [_known(recommender, state) for state in values.get("past", [])]
+        session._state = _known(recommender, values.get("state", {}))
+        session.filters = session._state.filters
+        return session
+
+    def restore(self, path: str | Path) -> None:
+        """Goes on with what `save` wrote, in place of this conversation; see `load`."""
+        other = type(self).load(self.recommender, path)
+        with self._lock:
+            self._state, self._past, self._messages = other._state, other._past, other._messages
+            self.k = other.k
+
+    def save(self, path: str | Path) -> None:
+        """Writes the session as JSON; the file is there whole or not at all."""
+        atomic_write_text(path, json.dumps(self.to_dict(), ensure_ascii=False, indent=1) + "\n")
+
+    @classmethod
+    def load(cls, recommender: GenerativeRecommender, path: str | Path) -> ChatSession:
+        """Reads what `save` wrote; see `from_dict`.
+
+        Raises:
+            ArtifactError: No such file, or no session in it.
+            ConfigError: Values of the wrong kind.
+        """
+        try:
+            values = json.loads(Path(path).read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise ArtifactError(
+                f"{path} cannot be read as a chat session",
+                received=f"{type(error).__name__}: {error}",
+                remedy="pass a file that ChatSession.save wrote",
+            ) from error
+        return cls.from_dict(recommender, values)
+
+
+def check_messages(messages: object) -> None:
+    """Holds messages to their form: `{"role": "user" | "assistant" | "system", "content": text}`.
+
+    Raises:
+        DataError: They are not in it.
+    """
+    fit = isinstance(messages, Sequence) and not isinstance(messages, str)
+    for number, message in enumerate(messages if fit else [None], start=1):  # type: ignore[arg-type,var-annotated]
+        items = message.get("items", []) if isinstance(message, Mapping) else None
+        good = (
+            isinstance(message, Mapping)
+            and message.get("role") in ROLES
+            and isinstance(message.get("content"), str)
+            and isinstance(items, list | tuple)
+            and all(isinstance(item, str) for item in items)
+        )
+        if not good:
+            raise DataError(
+                f"message {number} is not in the form of a message",
+                received=repr(message)[:200],
+                remedy='write {"role": "user", "content": "something for dry skin"}',
+            )
+
+
+def _known(recommender: GenerativeRecommender, values: Mapping[str, Any]) -> ConversationState:
+    state = ConversationState.from_dict(values)
+    catalog = recommender.catalog
+
+    def kept(items: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(item for item in items if item in catalog)
+
+    return replace(
+        state,
+        history=kept(state.history),
+        likes=kept(state.likes),
+        dislikes=kept(state.dislikes),
+        focus=kept(state.focus),
+        shown=kept(state.shown),
+        seen=kept(state.seen),
+        skipped=kept(state.skipped),
+    )

@@ -1,0 +1,232 @@
+"""`Conversation`: a message and a state in, a reply and the next state out.
+
+Does not know sessions: everything it knows of a user is in the state it is handed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from threading import Lock
+from typing import Any
+
+from genrec.catalog import Catalog
+from genrec.data import ItemTable
+from genrec.recommender.chat_reply import ChatReply, displayed
+from genrec.recommender.conversation_state import ConversationState, StateChanges
+from genrec.recommender.filters import Filters
+from genrec.recommender.intent_parser import IntentParser
+from genrec.recommender.intents import Intent
+from genrec.recommender.phrase_index import TOKEN, PhraseIndex
+from genrec.recommender.recommendations import Recommendation
+from genrec.recommender.reply_writer import ReplyWriter, demands
+from genrec.recommender.shortlisting import Request, Shortlister
+
+COURTESIES = ("goodbye", "thanks", "greeting")
+QUIET = frozenset(("details", "no_reference", "undo", *COURTESIES))  # what no list of items answers
+
+
+class Conversation:
+    """Answers messages with composed replies.
+
+    Args:
+        shortlister: Who finds items.
+        catalog: Items and their Semantic IDs.
+        items: Their metadata.
+    """
+
+    def __init__(self, shortlister: Shortlister, catalog: Catalog, items: ItemTable) -> None:
+        self.shortlister = shortlister
+        self.catalog = catalog
+        self.items = items
+        self.changes = StateChanges(items)
+        self._lock = Lock()
+
+    @cached_property
+    def names(self) -> PhraseIndex:
+        """Names of the catalog."""
+        return PhraseIndex(self.items, [item for item in self.catalog.item_ids if item in self.catalog])
+
+    @cached_property
+    def parser(self) -> IntentParser:
+        """Reads messages."""
+        return IntentParser(self.items, self.names, self.occurs)
+
+    def occurs(self, phrase: str) -> bool:
+        """Whether some item of the catalog mentions a phrase."""
+        words = TOKEN.findall(phrase.casefold())
+        if not words or not all(word in self.names.words for word in words):
+            return False
+        return bool(self.shortlister.mask(Filters(words=(phrase,))).any())
+
+    def read(self, message: str, shown: Sequence[str]) -> list[Intent]:
+        """What a message asks for."""
+        with self._lock:  # indices are made by the first message, once
+            parser = self.parser
+        return parser.parse(message, shown)
+
+    def replayed(
+        self, messages: Sequence[Mapping[str, Any]], history: Sequence[str], filters: Filters
+    ) -> tuple[ConversationState, list[ConversationState]]:
+        """The state after earlier messages, and those before it that `undo` goes back to, without searching.
+
+        What an assistant's message shows are the items under its key "items", else those whose titles its
+        text names.
+        """
+        state = ConversationState(history=tuple(history), filters=filters)
+        past: list[ConversationState] = []
+        for message in messages:
+            if message["role"] == "user":
+                intents = self.read(message["content"], state.shown)
+                if any(intent.kind == "undo" for intent in intents):
+                    state = past.pop() if past else state
+                    continue
+                before, state = state, self.changes.apply(state, intents)
+                past += [before] * (state != before)
+            elif message["role"] == "assistant":
+                named = message.get("items")
+                if named is None:
+                    found = self.names.mentions(message["content"])
+                    named = list(dict.fromkeys(m.value for m in found if m.kind == "item"))
+                state = state.with_shown([item for item in named if item in self.catalog])
+        return state, past
+
+    def answer(
+        self,
+        state: ConversationState,
+        message: str,
+        *,
+        k: int,
+        turn: int = 0,
+        past: ConversationState | None = None,
+    ) -> tuple[ConversationState, ChatReply, bool]:
+        """One turn.
+
+        Args:
+            state: Where the conversation stands.
+            message: What the user says.
+            k: Items named at the most.
+            turn: Number of the turn; chooses among wordings.
+            past: The state that `undo` goes back to.
+
+        Returns:
+            The state after the turn, the reply, and whether the turn took an earlier one back.
+        """
+        intents = self.read(message, state.shown)
+        writer = ReplyWriter(self.items, turn)
+        kinds = {intent.kind for intent in intents}
+        if "undo" in kinds:
+            writer.say("notes", "undone" if past is not None else "nothing_to_undo")
+            after = past if past is not None else state
+            return after, self._reply(writer, after, intents, 0), past is not None
+        if not intents:
+            writer.say("notes", "nothing_new")
+        if kinds <= QUIET:
+            return self._without_search(state, intents, writer)
+        self._notes(state, intents, writer)
+        after = self.changes.apply(state, intents)
+        found = self._search(after, k, writer)
+        self._head(after, intents, found, writer)
+        writer.list_items(found, after)
+        shown = len(writer.items_named)
+        for intent in intents:
+            if intent.kind == "details":
+                writer.details(self._known(intent.value))
+        return after.with_shown([r.item_id for r in found]), self._reply(writer, after, intents, shown), False
+
+    def _without_search(
+        self, state: ConversationState, intents: Sequence[Intent], writer: ReplyWriter
+    ) -> tuple[ConversationState, ChatReply, bool]:
+        for intent in intents:
+            if intent.kind == "details":
+                writer.details(self._known(intent.value))
+            elif intent.kind == "no_reference":
+                writer.say("notes", "no_reference", reference=displayed(intent.value))
+        if not writer.text:
+            kind = next((kind for kind in COURTESIES if any(i.kind == kind for i in intents)), "greeting")
+            writer.say(kind)
+        return state, self._reply(writer, state, intents, 0), False
+
+    def _notes(self, state: ConversationState, intents: Sequence[Intent], writer: ReplyWriter) -> None:
+        for intent in intents:
+            if intent.kind == "unknown_word":
+                writer.say("notes", "unknown_word", word=displayed(intent.value))
+            elif intent.kind == "no_reference":
+                writer.say("notes", "no_reference", reference=displayed(intent.value))
+            elif intent.kind in ("cheaper", "dearer"):
+                if self.changes.reference_price(state, intent.value) is None:
+                    writer.say("notes", "no_prices")
+            elif intent.kind == "reset":
+                writer.say("notes", "reset")
+
+    def request(self, state: ConversationState, k: int, *, exact: bool = False) -> Request:
+        """The list that a state asks for; likes stand behind the history, the newest last."""
+        return Request(
+            history=(*state.history, *state.likes),
+            query=state.query,
+            like=state.focus,
+            filters=state.filters,
+            exclude=state.left_out,
+            k=k,
+            exact=exact,
+        )
+
+    def _search(self, state: ConversationState, k: int, writer: ReplyWriter) -> list[Recommendation]:
+        request = self.request(state, k)
+        found = self.shortlister.lists([request])[0]
+        if not found and state.query and self.shortlister.mask(state.filters).any():
+            words = ", ".join(f"“{displayed(word)}”" for word in state.query.split()[:8])
+            plain = Request(request.history, "", request.like, request.filters, request.exclude, k)
+            found = self.shortlister.lists([plain])[0]
+            if found:
+                writer.say("notes", "no_query", word=words)
+        return found
+
+    def _head(
+        self,
+        state: ConversationState,
+        intents: Sequence[Intent],
+        found: Sequence[Recommendation],
+        writer: ReplyWriter,
+    ) -> None:
+        shown = demands(state.filters, self.items)
+        if not found:
+            self._nothing(state, shown, writer)
+            return
+        kinds = {intent.kind for intent in intents}
+        if state.focus and "more_like" in kinds:
+            title = displayed(self.items.title(state.focus[-1]), 60) or state.focus[-1]
+            writer.say("intro", "focus", title=title)
+        elif "more" in kinds:
+            writer.say("intro", "more")
+        elif shown:
+            writer.say("intro", "fits", demands=shown)
+        elif state.query:
+            writer.say("intro", "query")
+        else:
+            writer.say("intro", "history" if state.history or state.likes else "empty")
+
+    def _nothing(self, state: ConversationState, shown: str, writer: ReplyWriter) -> None:
+        if not shown:
+            writer.say("nothing", "empty")
+            return
+        index = self.shortlister.index
+        if self.shortlister.mask(state.filters).any():
+            writer.say("nothing", "left", demands=shown)
+            return
+        obstacles = index.obstacles(state.filters)
+        if obstacles:
+            part, count = obstacles[0]
+            what = f"{count} item" + ("s" if count > 1 else "")
+            writer.say("nothing", "because", demands=shown, part=demands(part, self.items), count=what)
+        else:
+            writer.say("nothing", "all", demands=shown)
+
+    def _known(self, item: str) -> Recommendation:
+        """An item that was asked about, as an object; no search ranked it."""
+        return Recommendation(item, self.items.title(item), 0.0, False, self.catalog.tokens(item), "text")
+
+    def _reply(
+        self, writer: ReplyWriter, state: ConversationState, intents: Sequence[Intent], recommended: int
+    ) -> ChatReply:
+        return ChatReply(writer.text, tuple(writer.items_named), state.filters, tuple(intents), recommended)
