@@ -18,6 +18,7 @@ from genrec.tasks.item_texts import ItemForms, ItemTexts, drawn_form, held_out_r
 from genrec.tasks.itemsearch import ItemSearch
 from genrec.tasks.local_generator import LocalGenerator
 from genrec.tasks.mixture import TaskMixture, TokenRows
+from genrec.tasks.preference_pairs import PreferencePairs
 from genrec.tasks.preferenceobtain import PreferenceObtain
 from genrec.tasks.prefix_seqrec import PrefixSeqRec
 from genrec.tasks.preview import PreviewPiece, PreviewRow, preview_rows
@@ -61,6 +62,7 @@ __all__ = [
     "ItemTexts",
     "LocalGenerator",
     "PreferenceObtain",
+    "PreferencePairs",
     "PreferenceSource",
     "PrefixSeqRec",
     "PreviewPiece",

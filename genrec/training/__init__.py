@@ -12,6 +12,9 @@ from genrec.training.item_trainer import ItemTrainer, ItemTrainingConfig
 from genrec.training.loss import SemanticIdLoss
 from genrec.training.loss_curve import LossCurve
 from genrec.training.packing import PackingCollator
+from genrec.training.preference_collator import PreferenceCollator
+from genrec.training.preference_config import PreferenceConfig
+from genrec.training.preference_trainer import PreferenceTrainer
 from genrec.training.processes import on_cpu, process_state
 from genrec.training.seq2seq_collator import Seq2SeqCollator
 from genrec.training.text_pretraining import pretrain_on_texts
@@ -25,6 +28,9 @@ __all__ = [
     "ItemTrainingConfig",
     "LossCurve",
     "PackingCollator",
+    "PreferenceCollator",
+    "PreferenceConfig",
+    "PreferenceTrainer",
     "SemanticIdLoss",
     "Seq2SeqCollator",
     "WeightAveraging",

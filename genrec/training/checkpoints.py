@@ -6,9 +6,12 @@ Does not know what is inside one: the trainer writes a mark as its last act, and
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from genrec.artifacts import atomic_write_text
+from genrec.errors import TrainingError
+from genrec.training.processes import any_process, process_state
 
 MARK = "complete"
 STATE = "trainer_state.json"
@@ -21,6 +24,32 @@ def mark_complete(folder: Path) -> None:
     except OSError:
         remove_checkpoint(folder)
         raise
+
+
+def write_whole(folder: Path, write: Callable[[], None], *, keep: int | None, sharded: bool = False) -> None:
+    """Writes a checkpoint whole or not at all; older ones go only when it is whole. All processes call this.
+
+    Args:
+        folder: The checkpoint's.
+        write: Writes it, from all processes.
+        keep: Checkpoints kept; None = all.
+        sharded: Parameters are shared out: where one process fails the others may wait in the middle of
+            saving, so they are not asked.
+
+    Raises:
+        TrainingError: Another process could not write its part.
+    """
+    problem: Exception | None = None
+    try:
+        write()
+    except Exception as error:
+        problem = error
+    if (sharded and problem is not None) or any_process(problem is not None):
+        remove_checkpoint(folder)
+        raise problem or TrainingError(f"another process could not write {folder}")
+    if process_state().is_main_process:
+        mark_complete(folder)
+        remove_oldest_checkpoints(folder.parent, keep)
 
 
 def remove_checkpoint(folder: Path) -> None:

@@ -54,6 +54,16 @@ def _add_bias(head: Any, inputs: Any, output: Tensor) -> Tensor:
     return output + bias.to(output.dtype)
 
 
+def plain_forward(model: nn.Module) -> Any:
+    """The same model with its class's own forward.
+
+    trl's trainers put a forward of their own on a model. In a copy of such a model that forward still runs
+    the model it was copied from, with that one's weights.
+    """
+    vars(model).pop("forward", None)
+    return model
+
+
 @contextmanager
 def trained_weights_kept(model: nn.Module) -> Iterator[None]:
     """Within the block trl may cast trained weights to bfloat16, as it does on quantised bases; undone after.

@@ -83,9 +83,37 @@ class SemanticIdLoss:
         if self.normalize != "full":
             for position in range(self.tables.length):
                 here = wanted & (level == position)
-                total = total + self._position(position, states[here], head, code[here], parent[here])
+                losses = self._position(position, states[here], head, code[here], parent[here])
+                total = total + losses.sum()
         if self.normalize == "full" or bool(plain.any()):
             total = total + head.cross_entropy(states[plain], labels[:, 1:][plain])
+        return total
+
+    def log_probs(self, hidden: Tensor, head: Head, input_ids: Tensor, labels: Tensor) -> Tensor:
+        """Log-probability of every row's labelled Semantic-ID tokens, float32 `[batch]`, in nats.
+
+        Args:
+            hidden: float `[batch, tokens, width]`, as above.
+            head: The model's output head.
+            input_ids: int64 `[batch, tokens]`.
+            labels: int64 `[batch, tokens]`, -100 where a token does not count; no text token may.
+
+        Raises:
+            TrainingError: A labelled Semantic ID that is not in the catalog's trie.
+        """
+        level, code, parent = self.parents(input_ids)
+        wanted = labels[:, 1:] != IGNORED_LABEL  # [batch, tokens - 1]
+        level, code, parent = level[:, 1:], code[:, 1:], parent[:, 1:]
+        total = hidden.new_zeros(len(labels), dtype=torch.float32)
+        for position in range(self.tables.length):
+            here = wanted & (level == position)
+            states, rows = hidden[:, :-1][here], here.nonzero()[:, 0]  # [n, width], [n]
+            if self.normalize == "full":
+                logits = head.full(states).float()  # [n, vocabulary]
+                losses = functional.cross_entropy(logits, labels[:, 1:][here], reduction="none")
+            else:
+                losses = self._position(position, states, head, code[here], parent[here])
+            total = total.index_add(0, rows, -losses)
         return total
 
     def _position(
@@ -96,11 +124,12 @@ class SemanticIdLoss:
         code: Tensor,  # [n]
         parent: Tensor,  # [n]
     ) -> Tensor:
+        """What each token costs, float32 `[n]`."""
         tables = self.tables
         ids = tables.level_ids[position]
         logits = head.rows(states, ids)  # [n, codes of the position]
         if self.normalize == "level":
-            return functional.cross_entropy(logits.float(), code, reduction="sum")
+            return functional.cross_entropy(logits.float(), code, reduction="none")
         target = tables.child_of(position, parent, code)
         if bool((target < 0).any()):
             raise TrainingError(
@@ -111,4 +140,4 @@ class SemanticIdLoss:
         children, valid = tables.children(position, parent)  # [n, c]
         log_probs = candidate_log_probs(logits, tables.code(position, children), valid, ids, "allowed")
         chosen = target - tables.first_child(position, parent)  # place among the children
-        return -log_probs.gather(1, chosen.unsqueeze(1)).sum()
+        return -log_probs.gather(1, chosen.unsqueeze(1)).squeeze(1)

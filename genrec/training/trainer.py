@@ -35,11 +35,9 @@ from genrec.training.adapters import add_lora, load_weights, row_parameters, sav
 from genrec.training.averaging import WeightAveraging
 from genrec.training.batch_collator import batch_collator
 from genrec.training.checkpoints import (
-    mark_complete,
     newest_complete_checkpoint,
-    remove_checkpoint,
     remove_incomplete_checkpoints,
-    remove_oldest_checkpoints,
+    write_whole,
 )
 from genrec.training.compat import trained_weights_kept
 from genrec.training.config import AlignmentConfig
@@ -47,7 +45,6 @@ from genrec.training.faults import FiniteLoss, told_faults
 from genrec.training.interrupt import PoliteStop
 from genrec.training.loss import SemanticIdLoss
 from genrec.training.loss_curve import LossCurve
-from genrec.training.processes import any_process
 from genrec.training.residual_dropout import add_residual_dropout
 from genrec.training.row_schedule import RowsFirst
 from genrec.training.seq2seq_loss import seq2seq_loss
@@ -309,23 +306,17 @@ class AlignmentTrainer(SFTTrainer):
         """Writes a checkpoint whole or not at all; older ones go only when it is whole."""
         folder = Path(self._get_output_dir(trial=trial)) / f"checkpoint-{self.state.global_step}"
         keep, self.args.save_total_limit = self.args.save_total_limit, None
-        problem: Exception | None = None
-        try:
-            super()._save_checkpoint(model, trial)
+
+        def write() -> None:
+            super(AlignmentTrainer, self)._save_checkpoint(model, trial)
             if self.averaging is not None and self.is_world_process_zero():
                 self.averaging.save(folder)
-        except Exception as error:
-            problem = error
+
+        try:
+            sharded = self.is_deepspeed_enabled or self.is_fsdp_enabled
+            write_whole(folder, write, keep=keep, sharded=sharded)
         finally:
             self.args.save_total_limit = keep
-        # where parameters are sharded the other processes may wait in the middle of saving: do not ask them
-        sharded = self.is_deepspeed_enabled or self.is_fsdp_enabled
-        if (sharded and problem is not None) or any_process(problem is not None):
-            remove_checkpoint(folder)
-            raise problem or TrainingError(f"another process could not write {folder}")
-        if self.is_world_process_zero():
-            mark_complete(folder)
-            remove_oldest_checkpoints(folder.parent, keep)
 
 
 class _EpochRows(TrainerCallback):

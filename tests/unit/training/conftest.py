@@ -39,6 +39,12 @@ def walks(users: int = 24) -> InteractionLog:
 
 
 @pytest.fixture
+def training_log() -> InteractionLog:
+    """What the trainers below learn from."""
+    return walks()
+
+
+@pytest.fixture
 def make_trainer(make_tiny: Callable[..., Any]) -> Callable[..., AlignmentTrainer]:
     def make(folder: Path, callbacks: Any = (), users: int = 24, **options: Any) -> AlignmentTrainer:
         tiny = make_tiny(30)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import torch
 from datasets import Dataset
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file
-from trl import SFTConfig, SFTTrainer
+from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
 from genrec.decoding import OutputHead
 from genrec.semantic_ids import SemanticIdSpec
@@ -141,3 +142,30 @@ def test_trl_rounds_the_adapters_of_a_quantised_base(make_base: Callable[..., An
     assert all(torch.equal(p, before[n]) for n, p in adapter.named_parameters() if p.requires_grad)
     start()
     assert {p.dtype for p in adapter.parameters() if p.requires_grad} == {torch.bfloat16}
+
+
+def test_trls_reference_of_a_trained_adapter_lacks_the_trained_rows(
+    wrapped: Callable[..., Any], tmp_path: Path, make_base: Callable[..., Any]
+) -> None:
+    model, _, vocabulary = wrapped()
+    mend_head(model)
+    for name, parameter in model.named_parameters():
+        if "trainable_tokens_delta" in name:
+            parameter.data += torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0))
+    _, text_tokenizer = make_base()
+    prompt, chosen, rejected = (text_tokenizer.decode([token]) for token in (5, 6, 7))
+    trainer = DPOTrainer(
+        model=model,
+        args=DPOConfig(
+            str(tmp_path),
+            **{name: value for name, value in PLAIN.items() if name != "dataset_kwargs"},
+            disable_tqdm=True,
+        ),
+        train_dataset=Dataset.from_list([{"prompt": prompt, "chosen": chosen, "rejected": rejected}]),
+        processing_class=text_tokenizer,
+    )
+    new = vocabulary.new_ids[:3].tolist()
+    batch = trainer.data_collator([{"prompt_ids": [1], "chosen_ids": new, "rejected_ids": new[::-1]}])
+    with torch.no_grad():
+        loss = trainer.compute_loss(trainer.model.train(), batch)
+    assert abs(float(loss) - math.log(2)) > 1e-3
