@@ -49,6 +49,8 @@ class TrieLevels:
     def _tensor(self, array: np.ndarray | Tensor) -> Tensor:
         if isinstance(array, np.ndarray):
             array = torch.from_numpy(array if array.flags.writeable else array.copy())
+        if self.device.type != "cpu" and array.dtype == torch.uint16:
+            array = array.int()  # accelerators have no indexing of uint16
         return array.to(self.device)
 
     @cached_property

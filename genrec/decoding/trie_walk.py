@@ -17,6 +17,8 @@ from genrec.decoding.step_model import SearchBackend, StepModel
 from genrec.decoding.trie_levels import TrieLevels
 from genrec.decoding.trie_tables import TrieTables
 
+RAGGED_DEVICES = frozenset({"cpu"})  # where arrays of the children's true number are quicker than padded ones
+
 
 class Expansion(NamedTuple):
     """Children of m nodes, one node's after the other's.
@@ -165,7 +167,7 @@ class TokenWalk:
         if level >= self.tables.length:  # what follows an ID: one child, the leaf itself
             owner = torch.arange(len(nodes), device=nodes.device)
             return Expansion(owner, nodes, logits[:, 0].masked_fill(nodes < 0, float("-inf")), padded=True)
-        if self.tables.device.type == "cpu":
+        if self.tables.device.type in RAGGED_DEVICES:
             owner, child = self.levels.expand(level, nodes)
             found = logits[owner, self.levels.code(level, child)]
             if self.normalize == "allowed":
