@@ -5,14 +5,15 @@ Does not know titles, bundles or metrics: histories or prompts in, ranked item i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 from transformers import PreTrainedModel
 
-from genrec.catalog import Catalog, CatalogTrie
+from genrec.catalog import Catalog, TrieFilter
 from genrec.decoding import ConstrainedBeamSearch, Normalization
 from genrec.tasks import PromptBuilder
 
@@ -115,7 +116,7 @@ class GenerativeRanker:
         prompts: Sequence[np.ndarray],
         k: int,
         *,
-        allowed: Sequence[np.ndarray | None] | None = None,
+        allowed: Sequence[np.ndarray | TrieFilter | None] | None = None,
         exclude: Sequence[Sequence[int]] | None = None,
         exact: bool = False,
     ) -> RankedItems:
@@ -124,61 +125,58 @@ class GenerativeRanker:
         Args:
             prompts: Token ids, int64 `[tokens]` each.
             k: Items a prompt.
-            allowed: For each prompt which catalog rows may come out, bool `[catalog]`; None = any.
+            allowed: For each prompt which catalog rows may come out, bool `[catalog]` or a filter made of one
+                by `CatalogTrie.restrict`; None = any. It changes no score.
             exclude: For each prompt catalog rows that are left out.
             exact: Prove the lists.
         """
         found = RankedItems.empty(len(prompts), k)
-        masks: list[np.ndarray | None] = list(allowed or [None] * len(prompts))
-        for i, rows in enumerate(exclude or ()):
-            mask = masks[i]
-            if len(rows) and mask is not None:
-                mask = mask.copy()
-                mask[list(rows)] = False
-                masks[i] = mask
-        # prompts of like length share a batch
-        order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), i))
-        for start in range(0, len(order), self.batch_size):
-            for chosen in _of_one_mask(order[start : start + self.batch_size], masks):
-                without = [set() if exclude is None else set(exclude[i]) for i in chosen]
-                self._fill(found, chosen, [prompts[i] for i in chosen], masks[chosen[0]], without)
+        for chosen, ids, real in self._batches(prompts):
+            result = self.search.search(
+                ids,
+                real,
+                k,
+                allowed=None if allowed is None else [allowed[i] for i in chosen],
+                exclude=None if exclude is None else [exclude[i] for i in chosen],
+                exact=exact,
+            )
+            rows = result.rows.cpu().numpy()  # [batch, k]
+            found.items[chosen] = np.where(rows >= 0, self.catalog.item_array[rows], "")
+            found.scores[chosen] = result.scores.float().cpu().numpy()
+            found.certified[chosen] = result.certified.cpu().numpy()
         return found
 
-    def _fill(
-        self,
-        found: RankedItems,
-        chosen: list[int],
-        prompts: list[np.ndarray],
-        mask: np.ndarray | None,
-        without: list[set[int]],
-    ) -> None:
-        if mask is not None and not mask.any():
-            return
-        k = found.items.shape[1]
-        wanted = k if mask is not None else min(k + max(map(len, without)), len(self.catalog))
-        ids, real = self._padded(prompts)
-        result = self._search(mask).search(torch.from_numpy(ids), torch.from_numpy(real), wanted)
-        rows, scores = result.rows.cpu().numpy(), result.scores.float().cpu().numpy()  # [batch, wanted]
-        if mask is not None:
-            rows = np.where(rows >= 0, np.flatnonzero(mask)[rows], -1)
-        for place, i in enumerate(chosen):
-            kept = [
-                c for c, row in enumerate(rows[place].tolist()) if row >= 0 and row not in without[place]
-            ][:k]
-            found.items[i, : len(kept)] = self.catalog.item_array[rows[place, kept]]
-            found.scores[i, : len(kept)] = scores[place, kept]
+    def scores(self, prompts: Sequence[np.ndarray], rows: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Log-probabilities of given items after each prompt, whatever a search would find.
 
-    def _search(self, mask: np.ndarray | None) -> ConstrainedBeamSearch:
-        if mask is None:
-            return self.search
-        trie = CatalogTrie.from_codes(self.catalog.codes[mask], self.catalog.spec.codebook_sizes)
-        return ConstrainedBeamSearch(
-            self.search.model,
-            trie,
-            self.builder.vocabulary,
-            normalize=self.search.normalize,
-            num_beams=self.search.num_beams,
-        )
+        Args:
+            prompts: Token ids, int64 `[tokens]` each.
+            rows: Catalog rows, int64 `[m]` for each prompt; a row without a Semantic ID in use gets minus
+                infinity.
+
+        Returns:
+            float32 `[m]` for each prompt, nats.
+        """
+        found = [np.empty(0, dtype=np.float32)] * len(prompts)
+        for chosen, ids, real in self._batches(prompts):
+            longest = max(len(rows[i]) for i in chosen)
+            if not longest:
+                continue
+            asked = np.full((len(chosen), longest), -1, dtype=np.int64)
+            for place, i in enumerate(chosen):
+                asked[place, : len(rows[i])] = rows[i]
+            values = self.search.score(ids, real, torch.from_numpy(asked)).float().cpu().numpy()
+            for place, i in enumerate(chosen):
+                found[i] = values[place, : len(rows[i])]
+        return found
+
+    def _batches(self, prompts: Sequence[np.ndarray]) -> Iterator[tuple[list[int], Tensor, Tensor]]:
+        """Prompts of like length together: their numbers, token ids and mask, int64 `[batch, longest]`."""
+        order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), i))
+        for start in range(0, len(order), self.batch_size):
+            chosen = order[start : start + self.batch_size]
+            ids, real = self._padded([prompts[i] for i in chosen])
+            yield chosen, torch.from_numpy(ids), torch.from_numpy(real)
 
     def _padded(self, prompts: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         longest = max(len(prompt) for prompt in prompts)
@@ -188,10 +186,3 @@ class GenerativeRanker:
             ids[row, longest - len(prompt) :] = prompt
             mask[row, longest - len(prompt) :] = 1
         return ids, mask
-
-
-def _of_one_mask(chosen: list[int], masks: Sequence[np.ndarray | None]) -> list[list[int]]:
-    groups: dict[int, list[int]] = {}
-    for i in chosen:
-        groups.setdefault(id(masks[i]), []).append(i)
-    return list(groups.values())

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from genrec.catalog import Catalog
@@ -222,6 +223,48 @@ class GenerativeRecommender:
             request = Request(tuple(known), query, (), demands, left_out, wanted, exact)
             requests.append(request)
         return self.shortlister.lists(requests)
+
+    def score(
+        self,
+        history: Sequence[str],
+        items: Sequence[str],
+        *,
+        query: str | None = None,
+        unknown: Unknown = "error",
+    ) -> np.ndarray:
+        """Log-probabilities of given items after a history, whether a search would find them or not.
+
+        Args:
+            history: Item ids, oldest first; the newest `settings.max_history` count.
+            items: Item ids to rate.
+            query: What is asked for in words; only with a model whose training had queries.
+            unknown: What to do about ids that are not in the catalog: raise, or leave them out of the history
+                and rate them minus infinity.
+
+        Returns:
+            float32 `[len(items)]`, nats: those of `recommend`'s source "model".
+
+        Raises:
+            DataError: An unknown id with `unknown="error"`, neither history nor query to rate items by, or a
+                query to a model that was not trained on any.
+        """
+        known = known_items(self.catalog, history, unknown)
+        rated = known_items(self.catalog, items, unknown)
+        asked = "" if query is None else checked_query(query)
+        if asked and not self.shortlister.queries.known:
+            raise DataError(
+                "this model was not trained on queries, so it has no scores for them",
+                received=repr(asked)[:200],
+                remedy="leave query out, or train with the task itemsearch or query2index",
+            )
+        if not known and not asked:
+            raise DataError(
+                "there is nothing to rate items by",
+                received="an empty history and no query",
+                remedy="pass at least one item the catalog has",
+            )
+        found = dict(zip(rated, self.shortlister.scores(known, asked, rated), strict=True))
+        return np.array([found.get(item, -np.inf) for item in items], dtype=np.float32)
 
     def why_nothing_fits(self, filters: Filters | Mapping[str, Any]) -> list[tuple[str, int]]:
         """Which single demands of filters are in the way.

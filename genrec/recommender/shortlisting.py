@@ -125,6 +125,15 @@ class Shortlister:
                 found[i] = self._shown(ranked.items[place], ranked.scores[place], "model", certified)
         return found
 
+    def scores(self, history: Sequence[str], query: str, item_ids: Sequence[str]) -> np.ndarray:
+        """Log-probabilities of catalog items after a history, or after a query the model was trained on."""
+        with self._lock:
+            if query:
+                prompt = self.queries.prompt(query, self.catalog.codes[self._rows(history)])
+            else:
+                prompt = self.ranker.prompt(history)
+            return self.ranker.scores([prompt], [np.array(self._rows(item_ids), dtype=np.int64)])[0]
+
     def mask(self, filters: Filters) -> np.ndarray:
         """Which catalog rows fulfil the filters, retired items left out; bool `[catalog]`."""
         mask: np.ndarray = self.index.mask(filters) & self._active
@@ -163,20 +172,13 @@ class Shortlister:
         history = request.history
         if not len(rows) or not history:
             return self._shown(self.catalog.item_array[rows[: request.k]], scores[: request.k], "text")
-        fits[:] = False
-        fits[rows] = True
-        ranked = self.ranker.after_prompts([self.ranker.prompt(history)], len(rows), allowed=[fits])
-        place = {item: number for number, item in enumerate(ranked.items[0].tolist()) if item}
+        known = self.ranker.scores([self.ranker.prompt(history)], [rows])[0]
+        place = np.empty(len(rows), dtype=np.int64)  # each candidate's place in the model's order
+        place[np.argsort(-known, kind="stable")] = np.arange(len(rows))
+        sums = 1 / (CONSTANT + 1 + np.arange(len(rows))) + 1 / (CONSTANT + 1 + place)
         names = self.catalog.item_array[rows]
-        sums = np.array(
-            [
-                1 / (CONSTANT + 1 + number) + 1 / (CONSTANT + 1 + place.get(item, len(rows)))
-                for number, item in enumerate(names.tolist())
-            ],
-            dtype=np.float32,
-        )
         order = np.argsort(-sums, kind="stable")[: request.k]
-        return self._shown(names[order], sums[order], "text+model")
+        return self._shown(names[order], sums[order].astype(np.float32), "text+model")
 
     def _candidates(self, request: Request, fits: np.ndarray, depth: int) -> tuple[np.ndarray, np.ndarray]:
         """Rows that fit and share a word, best first, and their BM25 scores."""

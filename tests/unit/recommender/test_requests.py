@@ -80,6 +80,34 @@ def test_a_model_trained_on_queries_is_asked_with_them(shop: GenerativeRecommend
     )
 
 
+def test_scores_are_those_of_the_search(shop: GenerativeRecommender) -> None:
+    ids = shop.catalog.item_ids
+    history = ids[:3]
+    found = shop.recommend(history, len(ids), exclude_history=False, exact=True)
+    assert all(r.certified for r in found)
+    scores = shop.score(history, [r.item_id for r in found])
+    assert scores.tolist() == pytest.approx([r.score for r in found], abs=1e-4)
+    assert sorted(scores.tolist(), reverse=True) == pytest.approx(scores.tolist(), abs=1e-4)
+    some = shop.score([*history, "x"], [ids[9], "y", ids[9]], unknown="skip")
+    assert some[1] == float("-inf")
+    assert some[0] == some[2]
+    for wrong, expected in (
+        (lambda: shop.score(history, ["y"]), "not in the catalog"),
+        (lambda: shop.score([], ids[:2]), "nothing to rate items by"),
+        (lambda: shop.score(history, ids[:2], query="nail"), "not trained on queries"),
+    ):
+        with pytest.raises(DataError, match=expected):
+            wrong()
+
+
+def test_filters_change_no_score(shop: GenerativeRecommender) -> None:
+    history = shop.catalog.item_ids[:2]
+    everything = {r.item_id: r.score for r in shop.recommend(history, 200)}
+    for filters in DEMANDS:
+        for r in shop.recommend(history, 5, filters=filters):
+            assert r.score == pytest.approx(everything[r.item_id], abs=1e-4)
+
+
 def test_nothing_fits_is_said(shop: GenerativeRecommender) -> None:
     filters = {"max_price": 1, "brands": ["Fallowmere"]}
     assert shop.recommend(filters=filters) == []
