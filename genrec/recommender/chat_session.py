@@ -72,6 +72,32 @@ class ChatSession:
         self._lock = RLock()
         self.filters = as_filters(filters)
 
+    @classmethod
+    def after(
+        cls,
+        recommender: GenerativeRecommender,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        history: Sequence[str] = (),
+        filters: Filters | Mapping[str, Any] | None = None,
+        k: int = 5,
+        unknown: Unknown = "error",
+    ) -> ChatSession:
+        """A session that stands before the last one of these messages, which is the user's.
+
+        Raises:
+            DataError: Messages in another form, or none of the user at the end; else as the constructor.
+        """
+        check_messages(messages)
+        if not messages or messages[-1]["role"] != "user":
+            raise DataError(
+                "there is no message of the user to reply to",
+                received=f"{len(messages)} messages",
+                remedy='put {"role": "user", "content": ...} at the end',
+            )
+        session = cls(recommender, history=history, filters=filters, k=k, unknown=unknown)
+        return session.replay(messages[:-1])
+
     @property
     def state(self) -> ConversationState:
         """Where the conversation stands; a value, which later turns do not change."""

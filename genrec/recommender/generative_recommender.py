@@ -6,7 +6,6 @@ Does not know training or HTTP. User ids and histories never enter a bundle.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,9 +17,10 @@ from genrec.data import ItemTable
 from genrec.decoding import Normalization
 from genrec.errors import DataError
 from genrec.hub import ItemColumns, bundle_folder
+from genrec.recommender.batch_requests import batch_requests
 from genrec.recommender.bundle import BundleSettings, read_bundle, write_bundle
 from genrec.recommender.chat_reply import ChatEvent, ChatReply
-from genrec.recommender.chat_session import ChatSession, check_messages
+from genrec.recommender.chat_session import ChatSession
 from genrec.recommender.conversation import Conversation
 from genrec.recommender.explanation import Explanation, explain
 from genrec.recommender.filters import Filters, as_filters
@@ -34,7 +34,7 @@ from genrec.recommender.recommendations import (
     known_items,
     wanted_items,
 )
-from genrec.recommender.shortlisting import Request, Shortlister
+from genrec.recommender.shortlisting import Shortlister
 from genrec.semantic_ids import ItemTokenizer
 from genrec.tasks import PromptBuilder, Template
 from genrec.vocabulary import SemanticIdVocabulary
@@ -191,37 +191,18 @@ class GenerativeRecommender:
         Raises:
             DataError: Lists of different lengths, or what `recommend` raises.
         """
-        given = [list(part) for part in (histories, queries, messages) if part is not None]
-        if len({len(part) for part in given}) != 1:
-            raise DataError(
-                "a batch needs one history, query or conversation a request",
-                received=f"lists of {', '.join(str(len(part)) for part in given) or 'nothing'}",
-                remedy="pass lists of one length",
-            )
-        if queries is not None and messages is not None:
-            raise DataError(
-                "a query and a conversation were given",
-                received="queries and messages",
-                remedy="put the query into the last message",
-            )
-        count = len(given[0])
-        wanted = wanted_items(k, len(self.catalog))
-        demands = as_filters(filters)
-        requests = []
-        for i in range(count):
-            asked = histories[i] if histories is not None else ()
-            known = known_items(self.catalog, asked, unknown)
-            left_out = frozenset([*exclude, *(known if exclude_history else ())])
-            if messages is not None:
-                check_messages(messages[i])
-                state, _ = self.conversation.replayed(messages[i], known, demands)
-                request = self.conversation.request(state, wanted, exact=exact)
-                had = state.left_out if exclude_history else state.left_out - set(known)
-                requests.append(replace(request, exclude=had | set(exclude)))
-                continue
-            query = checked_query(queries[i]) if queries is not None else ""
-            request = Request(tuple(known), query, (), demands, left_out, wanted, exact)
-            requests.append(request)
+        requests = batch_requests(
+            self.conversation,
+            histories,
+            wanted_items(k, len(self.catalog)),
+            queries=queries,
+            messages=messages,
+            filters=as_filters(filters),
+            exclude=exclude,
+            exclude_history=exclude_history,
+            exact=exact,
+            unknown=unknown,
+        )
         return self.shortlister.lists(requests)
 
     def score(
@@ -305,7 +286,8 @@ class GenerativeRecommender:
             DataError: Messages in another form, none of the user at the end, or unknown ids.
             DecodingError: k below 1.
         """
-        return self._replayed(messages, history, filters, k, unknown).say(messages[-1]["content"])
+        session = ChatSession.after(self, messages, history=history, filters=filters, k=k, unknown=unknown)
+        return session.say(messages[-1]["content"])
 
     def stream_chat(
         self,
@@ -317,25 +299,8 @@ class GenerativeRecommender:
         unknown: Unknown = "error",
     ) -> Iterator[ChatEvent]:
         """`chat` in pieces; arguments and errors as there, events as in `ChatSession.stream`."""
-        return self._replayed(messages, history, filters, k, unknown).stream(messages[-1]["content"])
-
-    def _replayed(
-        self,
-        messages: Sequence[Mapping[str, Any]],
-        history: Sequence[str],
-        filters: Filters | Mapping[str, Any] | None,
-        k: int,
-        unknown: Unknown,
-    ) -> ChatSession:
-        check_messages(messages)
-        if not messages or messages[-1]["role"] != "user":
-            raise DataError(
-                "there is no message of the user to reply to",
-                received=f"{len(messages)} messages",
-                remedy='put {"role": "user", "content": ...} at the end',
-            )
-        session = ChatSession(self, history=history, filters=filters, k=k, unknown=unknown)
-        return session.replay(messages[:-1])
+        session = ChatSession.after(self, messages, history=history, filters=filters, k=k, unknown=unknown)
+        return session.stream(messages[-1]["content"])
 
     def explain(self, item_id: str, *, nearest: int = 5) -> Explanation:
         """What the codes of an item mean, by the items that share them, and which items are nearest.
