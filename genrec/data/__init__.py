@@ -3,8 +3,9 @@
 Does not know torch, Semantic IDs or prompts.
 """
 
-from genrec.data.canonical import canonical_order
+from genrec.data.canonical import canonical_order, id_hash
 from genrec.data.cases import Cases, Histories, Split
+from genrec.data.co_occurrence import co_occurrence, user_item_matrix
 from genrec.data.dialogues import Dialogue, Dialogues, DialogueTurn
 from genrec.data.interactions import InteractionLog
 from genrec.data.items import ItemTable
@@ -24,5 +25,8 @@ __all__ = [
     "Split",
     "SyntheticWorld",
     "canonical_order",
+    "co_occurrence",
+    "id_hash",
     "read_texts",
+    "user_item_matrix",
 ]
