@@ -46,7 +46,7 @@ def align_fingerprint(recipe: Recipe, inputs: Inputs) -> str:
     return fingerprint(
         [
             inputs.fingerprint(),
-            ids_fingerprint(recipe, inputs.items),
+            ids_fingerprint(recipe, inputs),
             recipe.model,
             recipe.tasks,
             [recipe.texts.source, recipe.texts.model, recipe.texts.num_queries, recipe.texts.max_new_tokens],

@@ -54,7 +54,7 @@ def grown_catalog(folder: Path, items: ItemTable) -> tuple[Catalog, ItemTokenize
             received=f"{new} new items, {gone} that are gone",
             remedy="start anew with a complete index (item_tokenizer.index=PATH)",
         )
-    if known.item_tokenizer.encoder is None:
+    if known.item_tokenizer.encoder is None and not known.item_tokenizer.is_index:
         raise DataError(
             "the bundle cannot give new items an ID: its item tokenizer was fitted on vectors from a file",
             received=f"{new} new items",

@@ -78,7 +78,7 @@ class Estimate:
 def check(recipe: Recipe, inputs: Inputs | None = None) -> Estimate:
     """Reads the data, builds the model and estimates what `align` will take."""
     inputs = inputs or load_inputs(recipe)
-    catalog, _ = catalog_for_a_look(recipe, inputs.items)
+    catalog, _ = catalog_for_a_look(recipe, inputs)
     if recipe.align.threads:
         torch.set_num_threads(recipe.align.threads)
     with tempfile.TemporaryDirectory() as scratch:

@@ -45,7 +45,7 @@ def preview(recipe: Recipe, inputs: Inputs | None = None, *, per_task: int = 1, 
         DataError: Anything wrong with the data.
     """
     inputs = inputs or load_inputs(recipe)
-    catalog, real = catalog_for_a_look(recipe, inputs.items)
+    catalog, real = catalog_for_a_look(recipe, inputs)
     text_tokenizer, vocabulary = extended_text_tokenizer(recipe, inputs.items, catalog.spec)
     builder = PromptBuilder.for_tokenizer(
         text_tokenizer,

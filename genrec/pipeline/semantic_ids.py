@@ -50,16 +50,18 @@ def content_vectors(recipe: Recipe, items: ItemTable) -> EmbeddingTable:
     return EmbeddingTable(items.canonical_ids, table.vectors_for(items.canonical_ids))
 
 
-def ids_fingerprint(recipe: Recipe, items: ItemTable) -> str:
-    """Digest of everything the IDs depend on."""
-    section = recipe.item_tokenizer
+def ids_fingerprint(recipe: Recipe, inputs: Inputs) -> str:
+    """Digest of everything the IDs depend on; the training interactions where IDs are made of them."""
+    items, section = inputs.items, recipe.item_tokenizer
     if recipe.start_from is not None:
         return fingerprint([items.fingerprint(), bundle_digest(recipe.start_from)])
     if section.index is not None:
         return fingerprint([items.fingerprint(), file_sha256(section.index), section.index_collisions])
     vectors = recipe.embeddings.vectors
+    learns = _unfitted(recipe).needs_interactions
     return fingerprint(
         [
+            *([inputs.split.train.fingerprint()] if learns else []),
             items.fingerprint(),
             recipe.embeddings,
             file_sha256(vectors) if vectors is not None else None,
@@ -74,9 +76,17 @@ def ids_folder(recipe: Recipe) -> Path:
     return recipe.output_dir / "ids"
 
 
-def has_ids(recipe: Recipe, items: ItemTable) -> bool:
+def has_ids(recipe: Recipe, inputs: Inputs) -> bool:
     """Whether the stage's output is there, for these inputs."""
-    return has_artifact(ids_folder(recipe), kind=KIND, facts={"inputs": ids_fingerprint(recipe, items)})
+    return has_artifact(ids_folder(recipe), kind=KIND, facts={"inputs": ids_fingerprint(recipe, inputs)})
+
+
+def _unfitted(recipe: Recipe) -> ItemTokenizer:
+    return ItemTokenizer.from_definition(
+        recipe.item_tokenizer.definition,
+        encoder=build_encoder(recipe.embeddings, recipe.seed),
+        seed=recipe.seed,
+    )
 
 
 def build_ids(recipe: Recipe, inputs: Inputs | None = None) -> StageResult:
@@ -85,10 +95,10 @@ def build_ids(recipe: Recipe, inputs: Inputs | None = None) -> StageResult:
     Writes `output_dir/ids`: the catalog, the item tokenizer, `index.json` (item -> tokens) and
     `diagnostics.json`.
     """
-    items = (inputs or load_inputs(recipe)).items
-    folder = ids_folder(recipe)
-    facts = {"inputs": ids_fingerprint(recipe, items)}
-    if has_ids(recipe, items):
+    inputs = inputs or load_inputs(recipe)
+    items, folder = inputs.items, ids_folder(recipe)
+    facts = {"inputs": ids_fingerprint(recipe, inputs)}
+    if has_ids(recipe, inputs):
         return StageResult("build-ids", folder, True, f"skipped, the same IDs are in {folder}")
     write_resolved(recipe, "build-ids")
     item_tokenizer, section = None, recipe.item_tokenizer
@@ -97,12 +107,9 @@ def build_ids(recipe: Recipe, inputs: Inputs | None = None) -> StageResult:
     elif section.index is not None:
         catalog = Catalog.from_index(section.index, items, collisions=section.index_collisions)
     else:
-        vectors = content_vectors(recipe, items)
-        item_tokenizer = ItemTokenizer.from_definition(
-            recipe.item_tokenizer.definition,
-            encoder=build_encoder(recipe.embeddings, recipe.seed),
-            seed=recipe.seed,
-        ).fit(items, embeddings=vectors)
+        item_tokenizer = _unfitted(recipe)
+        vectors = None if item_tokenizer.is_index else content_vectors(recipe, items)
+        item_tokenizer.fit(items, inputs.split.train, embeddings=vectors)
         catalog = Catalog.build(item_tokenizer, items, embeddings=vectors)
     diagnostics = catalog.diagnostics()
     with saved_artifact(folder, kind=KIND, facts=facts) as temporary:
@@ -131,13 +138,14 @@ def load_item_tokenizer(recipe: Recipe) -> ItemTokenizer | None:
     return ItemTokenizer.load(folder) if folder.exists() else None
 
 
-def catalog_for_a_look(recipe: Recipe, items: ItemTable) -> tuple[Catalog, bool]:
+def catalog_for_a_look(recipe: Recipe, inputs: Inputs) -> tuple[Catalog, bool]:
     """The built catalog where there is one, else one of made-up unique codes of the right shape.
 
     Returns:
         The catalog, and whether its IDs are the recipe's own.
     """
-    if has_ids(recipe, items):
+    items = inputs.items
+    if has_ids(recipe, inputs):
         return load_catalog(recipe), True
     section = recipe.item_tokenizer
     if recipe.start_from is not None:

@@ -7,6 +7,7 @@ from genrec.semantic_ids.definition import ItemTokenizerDefinition, definition_p
 from genrec.semantic_ids.diagnostics import IdDiagnostics, diagnose
 from genrec.semantic_ids.extra_code import resolve_extra_code
 from genrec.semantic_ids.index_file import read_index
+from genrec.semantic_ids.index_method import IndexMethod
 from genrec.semantic_ids.item_tokenizer import ItemTokenizer
 from genrec.semantic_ids.matching import resolve_matching
 from genrec.semantic_ids.semantic_id_spec import SemanticIdSpec
@@ -14,6 +15,7 @@ from genrec.semantic_ids.sinkhorn_rounds import resolve_sinkhorn_rounds
 
 __all__ = [
     "IdDiagnostics",
+    "IndexMethod",
     "ItemTokenizer",
     "ItemTokenizerDefinition",
     "SemanticIdSpec",

@@ -13,6 +13,7 @@ from genrec.artifacts import named_file
 from genrec.config import build, read_yaml
 from genrec.errors import ConfigError
 from genrec.quantization import Quantizer
+from genrec.semantic_ids.index_method import Grouping, Indexing, IndexMethod
 from genrec.semantic_ids.quantizer_sections import (
     FsqSection,
     LfqSection,
@@ -27,6 +28,30 @@ Collisions = Literal["matching", "extra_code", "sinkhorn_rounds"]
 
 
 @dataclass(frozen=True)
+class IndexMethodSection:
+    """Settings of `IndexMethod`; see there."""
+
+    method: Indexing = "collaborative"
+    depth: int = 2
+    branching: int = 20
+    leaf_size: int = 100
+    capacity: int = 16_384
+    grouping: Grouping = "collaborative"
+
+    def build(self, seed: int) -> IndexMethod:
+        """Makes the index method."""
+        return IndexMethod(
+            self.method,
+            depth=self.depth,
+            branching=self.branching,
+            leaf_size=self.leaf_size,
+            capacity=self.capacity,
+            grouping=self.grouping,
+            seed=seed,
+        )
+
+
+@dataclass(frozen=True)
 class ItemTokenizerDefinition:
     """A definition file: exactly one quantizer section, and what happens to items that share an ID.
 
@@ -37,6 +62,7 @@ class ItemTokenizerDefinition:
         fsq: Finite scalar quantization.
         residual_fsq: Residual finite scalar quantization.
         lfq: Lookup-free quantization: binary codes.
+        index_method: IDs without vectors, see `IndexMethod`; they never collide, so `collisions` is unused.
         collisions: `matching` moves colliding items to free last codes; `extra_code` appends a position;
             `sinkhorn_rounds` spreads them over last codes as LC-Rec does.
         extra_code_size: Codes of the position that `extra_code` appends.
@@ -51,6 +77,7 @@ class ItemTokenizerDefinition:
     fsq: FsqSection | None = None
     residual_fsq: ResidualFsqSection | None = None
     lfq: LfqSection | None = None
+    index_method: IndexMethodSection | None = None
     collisions: Collisions = "matching"
     extra_code_size: int = 256
 
@@ -60,7 +87,7 @@ class ItemTokenizerDefinition:
         given = [name for name, section in sections.items() if section is not None]
         if len(given) != 1:
             raise ConfigError(
-                "a definition needs exactly one quantizer section",
+                "a definition needs exactly one quantizer section, or an index_method",
                 received=", ".join(given) or "none",
                 remedy=f"keep one of {', '.join(sections)}; `rqvae: {{}}` takes all defaults",
             )
@@ -78,15 +105,15 @@ class ItemTokenizerDefinition:
         path = definition_path(name_or_path)
         return build(cls, read_yaml(path), source=str(path))
 
-    def build_quantizer(self, seed: int = 0) -> Quantizer:
-        """Makes the quantizer, not fitted yet.
+    def build(self, seed: int = 0) -> Quantizer | IndexMethod:
+        """Makes the quantizer or the index method, not fitted yet.
 
         Raises:
             ConfigError: Its settings do not hold together.
         """
         return next(section for section in self._sections().values() if section is not None).build(seed)
 
-    def _sections(self) -> dict[str, QuantizerSection | None]:
+    def _sections(self) -> dict[str, QuantizerSection | IndexMethodSection | None]:
         return {
             "rqvae": self.rqvae,
             "residual_kmeans": self.residual_kmeans,
@@ -94,6 +121,7 @@ class ItemTokenizerDefinition:
             "fsq": self.fsq,
             "residual_fsq": self.residual_fsq,
             "lfq": self.lfq,
+            "index_method": self.index_method,
         }
 
 

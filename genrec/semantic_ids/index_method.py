@@ -62,7 +62,7 @@ class IndexMethod:
         self,
         method: Indexing = "collaborative",
         *,
-        depth: int = 3,
+        depth: int = 2,
         branching: int = 20,
         leaf_size: int = 100,
         capacity: int = 16_384,

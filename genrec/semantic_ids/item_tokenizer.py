@@ -17,6 +17,7 @@ from genrec.errors import ArtifactError, ConfigError, DataError
 from genrec.quantization import RQVAE, Quantizer, checked_codes, load_quantizer
 from genrec.semantic_ids.definition import Collisions, ItemTokenizerDefinition
 from genrec.semantic_ids.extra_code import resolve_extra_code
+from genrec.semantic_ids.index_method import IndexMethod
 from genrec.semantic_ids.matching import resolve_matching
 from genrec.semantic_ids.semantic_id_spec import SemanticIdSpec
 from genrec.semantic_ids.sinkhorn_rounds import resolve_sinkhorn_rounds
@@ -31,7 +32,8 @@ class ItemTokenizer:
     Items are taken in canonical order, so the order of the item table's rows changes no ID.
 
     Args:
-        quantizer: Vectors to codes; fitted by `fit`, or already.
+        quantizer: Vectors to codes; fitted by `fit`, or already. In its place, an `IndexMethod`, which needs
+            no vectors and has no collisions.
         encoder: Items to vectors, where none are handed in; None = `LsaItemEncoder()`, unless `fit` is given
             vectors (then vectors must be given for new items too).
         collisions: `matching` moves items that share an ID to free last codes (`resolve_matching`);
@@ -50,7 +52,7 @@ class ItemTokenizer:
 
     def __init__(
         self,
-        quantizer: Quantizer,
+        quantizer: Quantizer | IndexMethod,
         *,
         encoder: ItemEncoder | None = None,
         collisions: Collisions = "matching",
@@ -63,12 +65,22 @@ class ItemTokenizer:
                 remedy=f"use one of {', '.join(get_args(Collisions))}, and at least one extra code",
             )
         self.quantizer = quantizer
-        self.encoder = encoder
+        self.encoder = None if isinstance(quantizer, IndexMethod) else encoder
         self.collisions = collisions
         self.extra_code_size = extra_code_size
-        extra = (extra_code_size,) if collisions == "extra_code" else ()
+        extra = (extra_code_size,) if collisions == "extra_code" and not self.is_index else ()
         self.spec = SemanticIdSpec((*quantizer.codebook_sizes, *extra))
         self.native_codes: np.ndarray | None = None
+
+    @property
+    def is_index(self) -> bool:
+        """Whether IDs come from an `IndexMethod`, so that no vectors are wanted."""
+        return isinstance(self.quantizer, IndexMethod)
+
+    @property
+    def needs_interactions(self) -> bool:
+        """Whether `fit` learns from interactions."""
+        return isinstance(self.quantizer, IndexMethod) and self.quantizer.needs_interactions
 
     @classmethod
     def from_definition(
@@ -81,7 +93,7 @@ class ItemTokenizer:
         """
         definition = ItemTokenizerDefinition.load(name_or_path)
         return cls(
-            definition.build_quantizer(seed),
+            definition.build(seed),
             encoder=encoder,
             collisions=definition.collisions,
             extra_code_size=definition.extra_code_size,
@@ -98,7 +110,8 @@ class ItemTokenizer:
 
         Args:
             items: The catalog's items.
-            interactions: Not used by the present quantizers, which see content only.
+            interactions: The training part of a split, for index methods that learn from it; quantizers see
+                content only.
             embeddings: Content vectors; None = the encoder makes them.
             collaborative: Collaborative vectors of the same items, for an `RQVAE` whose objective aligns with
                 them (LETTER).
@@ -107,6 +120,9 @@ class ItemTokenizer:
             ConfigError: Collaborative vectors for a quantizer that has no use for them.
             DataError: Items without a vector, or vectors that cannot be used.
         """
+        if isinstance(self.quantizer, IndexMethod):
+            self.quantizer.fit(items, interactions)
+            return self
         if self.encoder is None and embeddings is None:
             self.encoder = LsaItemEncoder()
         if self.encoder is not None:
@@ -149,6 +165,8 @@ class ItemTokenizer:
             SemanticIdError: No room for so many items, or `taken_codes` that are none of this tokenizer.
         """
         taken = None if taken_codes is None else checked_codes(taken_codes, self.spec.codebook_sizes)
+        if isinstance(self.quantizer, IndexMethod):
+            return items.canonical_ids, self.quantizer.encode(items, taken)
         if not self.quantizer.fitted:
             raise DataError(
                 "this item tokenizer has learned nothing yet", remedy="call fit(items), or load one"
@@ -183,8 +201,15 @@ class ItemTokenizer:
         """Vectors float32 ``[n, d]`` that IDs ``[n, L]`` stand for, in the space of the embeddings.
 
         Raises:
+            DataError: An index method, whose IDs stand for no vectors.
             SemanticIdError: Codes that are out of range.
         """
+        if isinstance(self.quantizer, IndexMethod):
+            raise DataError(
+                "IDs of an index method stand for no vectors",
+                received=self.quantizer.method,
+                remedy="decode IDs of a quantizer",
+            )
         checked = checked_codes(codes, self.spec.codebook_sizes)
         return self.quantizer.decode(checked[:, : len(self.quantizer.codebook_sizes)])
 
@@ -199,6 +224,7 @@ class ItemTokenizer:
             "extra_code_size": self.extra_code_size,
             "codebook_sizes": self.spec.codebook_sizes,
             "encoder": self.encoder is not None,
+            "index_method": self.is_index,
         }
         with saved_artifact(folder, kind=KIND, facts=facts) as temporary:
             self.quantizer.save(temporary / "quantizer")
@@ -214,7 +240,11 @@ class ItemTokenizer:
         """
         folder = Path(folder)
         facts = open_artifact(folder, kind=KIND)
-        quantizer = load_quantizer(folder / "quantizer")
+        quantizer: Quantizer | IndexMethod
+        if facts.get("index_method"):
+            quantizer = IndexMethod.load(folder / "quantizer")
+        else:
+            quantizer = load_quantizer(folder / "quantizer")
         encoder = load_encoder(folder / "encoder") if facts.get("encoder") else None
         try:
             tokenizer = cls(

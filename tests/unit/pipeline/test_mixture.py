@@ -22,7 +22,7 @@ def recipe(folder: Path, *more: str) -> Recipe:
 
 def mixture(chosen: Recipe) -> TaskMixture:
     inputs = load_inputs(chosen)
-    return training_mixture(chosen, inputs, catalog_for_a_look(chosen, inputs.items)[0])
+    return training_mixture(chosen, inputs, catalog_for_a_look(chosen, inputs)[0])
 
 
 def looked(chosen: Recipe) -> Preview:
@@ -75,7 +75,7 @@ def test_an_option_out_of_place_is_told(tmp_path: Path, override: str, complaint
 def test_cold_items_are_in_no_row(tmp_path: Path) -> None:
     chosen = recipe(tmp_path, "data.split=cold_items", "data.cold_share=0.2")
     inputs = load_inputs(chosen)
-    catalog, _ = catalog_for_a_look(chosen, inputs.items)
+    catalog, _ = catalog_for_a_look(chosen, inputs)
     hidden = {catalog.tokens(item) for item in inputs.split.held_out}
     assert hidden
     for row in preview(chosen, inputs, per_task=40).rows:

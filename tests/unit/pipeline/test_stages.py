@@ -139,3 +139,23 @@ def test_check_makes_up_ids_for_any_shape(tmp_path: Path) -> None:
             tmp_path / definition, f"item_tokenizer.definition={definition}", "model.hidden_size=8"
         )
         assert check(chosen).items == 80
+
+
+def test_ids_of_an_index_method_are_made_of_the_training_part_alone(shop: Path, tmp_path: Path) -> None:
+    files = [
+        "data.source=files",
+        f"data.items={shop / 'items.jsonl'}",
+        f"data.interactions={shop / 'log.csv'}",
+    ]
+    chosen = recipe(tmp_path / "out", *files, "item_tokenizer.definition=p5-collaborative")
+    inputs = load_inputs(chosen)
+    first = build_ids(chosen, inputs)
+    assert not first.skipped
+    catalog = load_catalog(chosen)
+    assert len({catalog.tokens(item) for item in inputs.items.item_ids}) == 80
+    # another test part changes nothing; another training part does
+    test = dataclasses.replace(inputs.split, test=inputs.split.validation)
+    assert build_ids(chosen, dataclasses.replace(inputs, split=test)).skipped
+    fewer = inputs.split.train.take(np.arange(len(inputs.split.train) - 30))
+    train = dataclasses.replace(inputs.split, train=fewer)
+    assert not build_ids(chosen, dataclasses.replace(inputs, split=train)).skipped

@@ -9,7 +9,7 @@ import pytest
 from genrec.artifacts import data_folder
 from genrec.errors import ConfigError
 from genrec.quantization import FSQ, LFQ, RQVAE, ProductQuantizer, ResidualFSQ, ResidualKMeans
-from genrec.semantic_ids import ItemTokenizer, ItemTokenizerDefinition, definition_path
+from genrec.semantic_ids import IndexMethod, ItemTokenizer, ItemTokenizerDefinition, definition_path
 
 SHIPPED = {
     "rqvae-3x256": (256, 256, 256, 256),
@@ -26,6 +26,12 @@ SHIPPED = {
     "rkmeans-4x256": (256, 256, 256, 256),
     "fsq-4x240": (240, 240, 240, 240),
     "fsq-4x15360": (15_360,) * 4,
+    "p5-random": (256, 256, 256),
+    "p5-independent": (16_384,),
+    "p5-sequential": (64, 64, 64),
+    "p5-collaborative": (21, 122, 122, 122),
+    "p5-semantic": (64, 321, 321, 321, 321),
+    "p5-hybrid": (21, 22, 16_384),
 }
 
 
@@ -38,7 +44,8 @@ def test_shipped_definitions_have_the_shape_their_name_says(name: str) -> None:
     tokenizer = ItemTokenizer.from_definition(name, seed=7)
     assert tokenizer.spec.codebook_sizes == SHIPPED[name]
     quantizer = tokenizer.quantizer
-    assert isinstance(quantizer, (RQVAE, ResidualKMeans, FSQ, ResidualFSQ, LFQ, ProductQuantizer))
+    made = (RQVAE, ResidualKMeans, FSQ, ResidualFSQ, LFQ, ProductQuantizer, IndexMethod)
+    assert isinstance(quantizer, made)
     assert quantizer.seed == 7
     header = definition_path(name).read_text(encoding="utf-8")
     for part in ("# What it is:", "# Whose settings:", "# How to use:"):

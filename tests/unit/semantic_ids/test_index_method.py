@@ -11,11 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genrec.artifacts import MANIFEST
+from genrec.catalog import Catalog
 from genrec.data import InteractionLog, ItemTable, canonical_order, co_occurrence, user_item_matrix
 from genrec.errors import ArtifactError, ConfigError, DataError, SemanticIdError
+from genrec.semantic_ids import ItemTokenizer, ItemTokenizerDefinition
 from genrec.semantic_ids.category_tree import CategoryTree
+from genrec.semantic_ids.definition import IndexMethodSection
 from genrec.semantic_ids.index_method import Indexing, IndexMethod
 from genrec.semantic_ids.index_numbering import numbered, terminated, without_terminator
+from genrec.semantic_ids.quantizer_sections import ResidualKMeansSection
 from genrec.semantic_ids.spectral_tree import spectral_paths
 
 METHODS: list[Indexing] = ["random", "independent", "sequential", "collaborative", "semantic", "hybrid"]
@@ -218,3 +222,22 @@ def test_parts_of_a_graph_are_kept_whole() -> None:
     first = {part[item]: path[0] for item, path in zip(items, paths, strict=True)}
     assert [path[0] for path in paths] == [first[part[item]] for item in items]
     assert max(map(len, paths)) == 2
+
+
+@pytest.mark.parametrize("name", [f"p5-{method}" for method in METHODS])
+def test_shipped_definitions_make_catalogs_that_grow(name: str, tmp_path: Path) -> None:
+    items, log = make_items(), make_log()
+    tokenizer = ItemTokenizer.from_definition(name).fit(items, log)
+    catalog = Catalog.build(tokenizer, items)
+    assert catalog.spec == tokenizer.spec
+    tokenizer.save(tmp_path / "tokenizer")
+    grown = catalog.add(make_items(range(50, 80)), ItemTokenizer.load(tmp_path / "tokenizer"))
+    assert len(grown) == 80
+    assert all(grown.tokens(item) == catalog.tokens(item) for item in items.item_ids)
+    with pytest.raises(DataError, match="stand for no vectors"):
+        tokenizer.decode(catalog.codes)
+
+
+def test_a_definition_names_one_way_to_make_ids() -> None:
+    with pytest.raises(ConfigError, match="exactly one quantizer section, or an index_method"):
+        ItemTokenizerDefinition(index_method=IndexMethodSection(), residual_kmeans=ResidualKMeansSection())
