@@ -1,16 +1,18 @@
-"""The command `recommend`: a bundle answering on the command line.
+"""The command `recommend`: a bundle answering on the command line, to one history or to a file of users.
 
 Does not know how it answers.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from genrec.cli.arguments import AsJson
-from genrec.cli.output import json_line, quiet_libraries, table
+from genrec.cli.output import json_line, line, quiet_libraries, table
+from genrec.errors import ConfigError
 
 
 def recommend(
@@ -28,18 +30,62 @@ def recommend(
     skip_unknown: Annotated[
         bool, typer.Option("--skip-unknown", help="Leave ids out that the catalog does not have.")
     ] = False,
+    users: Annotated[
+        Path | None,
+        typer.Option(help="Batch: a jsonl, csv, tsv or parquet file with user_id and history; needs --out."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Batch: the file to write, .parquet, .jsonl or .csv.")
+    ] = None,
+    part_size: Annotated[int, typer.Option(help="Batch: users of a part; what is done stays done.")] = 2048,
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="I/N", help="Batch: part I (from 0) of N processes, where no launcher says it."),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Batch: replace an output of another job.")
+    ] = False,
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit on the hub.")] = None,
+    device: Annotated[
+        str, typer.Option(help="cpu, cuda, cuda:1 …; auto = an accelerator if there is one.")
+    ] = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Recommend the next items after a history. Without a history: the most used items.
+    """Recommend the next items after a history; without a history: the most used items.
+
+    With --users a list for every user of a file. A run that was stopped goes on where it was; under
+    `accelerate launch -m genrec.cli.main recommend ...` the processes share the work.
 
     Example: genrec recommend outputs/quickstart/bundle --history w0012 w0815 -k 10 --json
+
+    Example: genrec recommend outputs/quickstart/bundle --users users.jsonl --out recs.parquet
     """
-    from genrec.recommender import load_recommender
+    ids = [*(history or []), *(more_history or [])]
+    if users is not None or out is not None:
+        if users is None or out is None or ids:
+            raise ConfigError(
+                "a batch needs a file of users and a file to write, and no history",
+                received=f"--users {users}, --out {out}, {len(ids)} id(s)",
+                remedy="pass --users FILE --out FILE, or --history ID ... alone",
+            )
+        _batch(
+            bundle,
+            users,
+            out,
+            k=k,
+            include_history=include_history,
+            skip_unknown=skip_unknown,
+            part_size=part_size,
+            shard=shard,
+            overwrite=overwrite,
+            revision=revision,
+            device=device,
+        )
+        return
+    from genrec.recommender import load_recommender, own_device
 
     quiet_libraries()
-    ids = [*(history or []), *(more_history or [])]
-    found = load_recommender(bundle, revision=revision).recommend(
+    found = load_recommender(bundle, revision=revision, device=own_device(device)).recommend(
         ids, k, exclude_history=not include_history, unknown="skip" if skip_unknown else "error"
     )
     if as_json:
@@ -50,3 +96,49 @@ def recommend(
         ["item", "score", "Semantic ID", "title"],
         [(r.item_id, f"{r.score:.4f}", " ".join(r.semantic_id), r.title) for r in found],
     )
+
+
+def _batch(
+    bundle: str,
+    users: Path,
+    out: Path,
+    *,
+    k: int,
+    include_history: bool,
+    skip_unknown: bool,
+    part_size: int,
+    shard: str | None,
+    overwrite: bool,
+    revision: str | None,
+    device: str,
+) -> None:
+    from genrec.hub import bundle_folder
+    from genrec.recommender import load_recommender, own_device, score_users
+
+    quiet_libraries()
+    folder = bundle_folder(bundle, revision=revision)
+    done = score_users(
+        load_recommender(folder, device=own_device(device)),
+        folder,
+        users,
+        out,
+        k=k,
+        exclude_history=not include_history,
+        unknown="skip" if skip_unknown else "error",
+        part_size=part_size,
+        shard=None if shard is None else _shard(shard),
+        overwrite=overwrite,
+    )
+    if done.skipped:
+        line(f"skipped, the same lists are in {done.out}")
+    elif done.joined:
+        line(f"lists of {done.users:,} users in {done.out} ({done.made:,} made by this process now)")
+    else:
+        line(f"{done.made:,} lists made; others are still at work, the last one writes {done.out}")
+
+
+def _shard(text: str) -> tuple[int, int]:
+    number, _, count = text.partition("/")
+    if not (number.isdecimal() and count.isdecimal()):
+        raise ConfigError("a shard is written I/N", received=text, remedy="the first of three is 0/3")
+    return int(number), int(count)

@@ -3,6 +3,7 @@
 Does not know training or HTTP.
 """
 
+from genrec.recommender.batch_scoring import BatchResult, own_device, score_users
 from genrec.recommender.chat_reply import (
     ChatEvent,
     ChatReply,
@@ -27,6 +28,7 @@ from genrec.recommender.loading import load_recommender
 from genrec.recommender.recommendations import Recommendation
 
 __all__ = [
+    "BatchResult",
     "ChatEvent",
     "ChatReply",
     "ChatSession",
@@ -52,4 +54,6 @@ __all__ = [
     "ReplyEvent",
     "TextEvent",
     "load_recommender",
+    "own_device",
+    "score_users",
 ]

@@ -34,7 +34,7 @@ from genrec.models import ItemLevelModel
 from genrec.ranking import Ranker
 from genrec.recommender.item_level_ranker import ItemLevelRanker
 from genrec.recommender.pushing import push_recommender
-from genrec.recommender.recommendations import Recommendation, recommended
+from genrec.recommender.recommendations import Recommendation, recommended, recommended_to_all
 from genrec.semantic_ids import ItemTokenizer
 
 
@@ -145,6 +145,25 @@ class ItemLevelRecommender:
             self.catalog,
             self.items,
             history,
+            k,
+            exclude_history=exclude_history,
+            unknown=unknown,
+        )
+
+    def recommend_batch(
+        self,
+        histories: Sequence[Sequence[str]],
+        k: int = 10,
+        *,
+        exclude_history: bool = True,
+        unknown: Literal["error", "skip"] = "error",
+    ) -> list[list[Recommendation]]:
+        """`recommend` for several histories at once; each list is the one its history gets alone."""
+        return recommended_to_all(
+            self.ranker,
+            self.catalog,
+            self.items,
+            histories,
             k,
             exclude_history=exclude_history,
             unknown=unknown,
