@@ -1,4 +1,4 @@
-"""The commands `build-ids`, `align` and `evaluate`: one stage of a recipe each.
+"""The commands `build-ids`, `align`, `prefer` and `evaluate`: one stage of a recipe each.
 
 Does not know what a stage does.
 """
@@ -58,6 +58,25 @@ def align(
 
     quiet_libraries()
     stage_line(pipeline.align(loaded))
+
+
+def prefer(recipe: RecipeArgument, overrides: Overrides = None) -> None:
+    """Teach the trained bundle to prefer what users chose over what it would have named wrongly (DPO, S-DPO).
+
+    The new bundle lies in preferred/bundle of the output folder, beside the test runs of both for
+    `genrec compare`.
+
+    Example: genrec prefer quickstart preference.num_rejected=4
+    """
+    loaded = Recipe.load(recipe, overrides or [])
+
+    from genrec import pipeline
+
+    quiet_libraries()
+    result = pipeline.prefer(loaded)
+    stage_line(result)
+    runs = [str(result.folder / "runs" / name) for name in ("aligned", "preferred")]
+    line(f"genrec compare {' '.join(runs)}")
 
 
 def evaluate(recipe: RecipeArgument, overrides: Overrides = None) -> None:

@@ -11,7 +11,13 @@ from genrec.recipe.sections import (
     EvaluateSection,
     ItemTokenizerSection,
 )
-from genrec.recipe.training_sections import AlignSection, ModelSection, TaskSection, TextsSection
+from genrec.recipe.training_sections import (
+    AlignSection,
+    ModelSection,
+    PreferenceSection,
+    TaskSection,
+    TextsSection,
+)
 
 __all__ = [
     "AlignSection",
@@ -21,6 +27,7 @@ __all__ = [
     "EvaluateSection",
     "ItemTokenizerSection",
     "ModelSection",
+    "PreferenceSection",
     "Recipe",
     "TaskSection",
     "TextsSection",

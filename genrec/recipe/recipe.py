@@ -21,7 +21,13 @@ from genrec.recipe.sections import (
     EvaluateSection,
     ItemTokenizerSection,
 )
-from genrec.recipe.training_sections import AlignSection, ModelSection, TaskSection, TextsSection
+from genrec.recipe.training_sections import (
+    AlignSection,
+    ModelSection,
+    PreferenceSection,
+    TaskSection,
+    TextsSection,
+)
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,7 @@ class Recipe:
     tasks: dict[str, TaskSection | None] = field(default_factory=lambda: {"seqrec": None})
     texts: TextsSection = field(default_factory=TextsSection)
     align: AlignSection = field(default_factory=AlignSection)
+    preference: PreferenceSection = field(default_factory=PreferenceSection)
     decode: DecodeSection = field(default_factory=DecodeSection)
     evaluate: EvaluateSection = field(default_factory=EvaluateSection)
 
@@ -88,6 +95,10 @@ class Recipe:
             "align.gradient_accumulation": self.align.gradient_accumulation,
             "align.max_history": self.align.max_history,
             "align.evaluate_every": self.align.evaluate_every,
+            "preference.num_rejected": self.preference.num_rejected,
+            "preference.steps": self.preference.steps,
+            "preference.batch_size": self.preference.batch_size,
+            "preference.evaluate_every": self.preference.evaluate_every,
             "decode.num_beams": self.decode.num_beams,
             "decode.batch_size": self.decode.batch_size,
         }

@@ -105,6 +105,36 @@ class TextsSection:
 
 
 @dataclass(frozen=True)
+class PreferenceSection:
+    """Preference optimisation of a trained bundle: DPO, or S-DPO for several rejected items.
+
+    Attributes:
+        rejected: `beams` = the best wrong items of the bundle's own beams; `drawn` = any of the log's, each
+            as likely.
+        num_rejected: Rejected items beside each chosen one.
+        beta: How closely the model stays by what it was; higher = closer.
+        steps: Optimiser steps.
+        batch_size: Chosen items a step.
+        learning_rate: AdamW's peak rate; cosine to zero.
+        lora_r: Rank of the fresh adapters, which are merged in the end; 0 = train every weight.
+        lora_alpha: Their scale is this over the rank.
+        evaluate_every: Optimiser steps between validations; each writes a checkpoint.
+        patience: Validations without a better NDCG@10 before training stops; 0 = never.
+    """
+
+    rejected: Literal["beams", "drawn"] = "beams"
+    num_rejected: int = 4
+    beta: float = 0.1
+    steps: int = 400
+    batch_size: int = 64
+    learning_rate: float = 1e-4
+    lora_r: int = 16
+    lora_alpha: float = 32
+    evaluate_every: int = 50
+    patience: int = 3
+
+
+@dataclass(frozen=True)
 class AlignSection:
     """Training.
 
