@@ -7,6 +7,7 @@ from genrec.decoding.beam_search import ConstrainedBeamSearch
 from genrec.decoding.hybrid_item_search import HybridItemSearch
 from genrec.decoding.item_constraints import GroupLimit
 from genrec.decoding.item_level_search import ItemLevelSearch
+from genrec.decoding.logits_processor import SemanticIdLogitsProcessor
 from genrec.decoding.mixed_events import Finished, MixedEvent, MixedReply, NamedItem, TextPiece
 from genrec.decoding.mixed_generation import MixedGenerator
 from genrec.decoding.normalization import NORMALIZATIONS, Normalization, candidate_log_probs
@@ -33,6 +34,7 @@ __all__ = [
     "Normalization",
     "OutputHead",
     "SearchBackend",
+    "SemanticIdLogitsProcessor",
     "StepModel",
     "TextPiece",
     "TextSampling",
