@@ -5,7 +5,7 @@ Does not know the text around an item, nor tokens' strings.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -22,12 +22,14 @@ class Spelled:
     """The first codes of an item.
 
     Attributes:
-        node: Of the trie, at the level of the last code.
-        tokens: Token ids of the codes.
+        level: Levels of the trie gone down.
+        node: Of the trie, at the last of these levels.
+        tokens: Token ids of the codes; fewer than the levels where a terminator came.
         score: Their summed log-probability.
-        parent: Number of the row after which the last code came.
+        parent: Number of the row after which the last token came.
     """
 
+    level: int
     node: int
     tokens: tuple[int, ...]
     score: float
@@ -58,16 +60,17 @@ class ItemSpeller:
         self.normalize = normalize
         self.beams = beams
         self.sampling = sampling
-        self.root = [Spelled(0, (), 0.0, -1)]
+        self.terminator = int(tables.level_ids[-1][0]) if tables.levels.ends else None
+        self.root = [Spelled(0, 0, (), 0.0, -1)]
 
     def whole(self, spelled: list[Spelled]) -> bool:
-        """Whether the beginnings are items."""
-        return len(spelled[0].tokens) == self.tables.length
+        """Whether the beginnings are items, at the trie's end or by their terminators."""
+        return all(x.level == self.tables.length or self._ended(x) for x in spelled)
 
-    def codes(self, spelled: Spelled) -> tuple[int, ...]:
-        """The codes of a beginning."""
-        levels = zip(self.tables.level_ids, spelled.tokens, strict=False)
-        return tuple(int((ids == token).nonzero()[0]) for ids, token in levels)
+    def leaf(self, spelled: Spelled) -> int:
+        """The leaf of a whole item."""
+        node = torch.tensor(spelled.node, device=self.tables.device)
+        return int(self.tables.levels.leaves(spelled.level - 1, node)[0])
 
     def onward(
         self,
@@ -88,7 +91,7 @@ class ItemSpeller:
             uniform: float `[1]`, a random number in [0, 1).
             code: The code, where it is chosen already.
         """
-        level = len(spelled[0].tokens)
+        level = spelled[0].level
         nodes = torch.tensor([beginning.node for beginning in spelled], device=states.device)
         scores = torch.tensor([beginning.score for beginning in spelled], device=states.device)
         children, logits, log_probs = self._children(level, nodes, states, open_items)  # [n, c]
@@ -105,8 +108,14 @@ class ItemSpeller:
         tokens = self.tables.tokens(level, found)
         rows = zip(found.tolist(), tokens.tolist(), total.tolist(), beginning.tolist(), strict=True)
         return [
-            Spelled(node, (*spelled[i].tokens, token), score, first_row + i) for node, token, score, i in rows
+            replace(spelled[i], level=level + 1, node=node)  # its terminator came before
+            if self._ended(spelled[i])
+            else Spelled(level + 1, node, (*spelled[i].tokens, token), score, first_row + i)
+            for node, token, score, i in rows
         ]
+
+    def _ended(self, spelled: Spelled) -> bool:
+        return self.terminator is not None and spelled.tokens[-1:] == (self.terminator,)
 
     def _children(
         self, level: int, nodes: Tensor, states: Tensor, open_items: OpenItems
@@ -126,4 +135,8 @@ class ItemSpeller:
         else:
             normalizer = logits.logsumexp(-1, keepdim=True)
         logits = logits.masked_fill(~open_items.leads(level, children), float("-inf"))
-        return children, logits, logits - normalizer
+        log_probs = logits - normalizer
+        if tables.levels.ends and level > 0:  # below a terminator there is no token any more
+            ended = tables.levels.ended(level - 1, nodes).unsqueeze(1) & logits.isfinite()
+            log_probs = log_probs.masked_fill(ended, 0.0)
+        return children, logits, log_probs

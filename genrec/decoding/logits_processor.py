@@ -116,9 +116,12 @@ class SemanticIdLogitsProcessor(LogitsProcessor):
                 new_level, new_node = new_level.clamp(min=0), new_node.clamp(min=0)
             for depth in range(tables.length):
                 code = self.code_of[depth][token]
-                child = tables.child_of(depth, node.clamp(min=0), code)
-                moved = (level == depth) & valid & (child >= 0)
-                new_level = torch.where(moved, depth + 1, new_level)
+                child = tables.child_of(depth, torch.where(level == depth, node, -1), code)
+                moved = valid & (child >= 0)
+                after = torch.full_like(level, depth + 1)
+                if tables.levels.ends:  # a terminator ends an ID at any level
+                    after = after.masked_fill(tables.levels.ended(depth, child), tables.length)
+                new_level = torch.where(moved, after, new_level)
                 new_node = torch.where(moved, child, new_node)
             whole = new_level == tables.length
             if self.text == "around":

@@ -32,7 +32,7 @@ class NamedItem:
     Attributes:
         prompt: Number of the prompt in its batch.
         row: Catalog row.
-        codes: The Semantic ID's codes, as they stand in the trie.
+        codes: The Semantic ID's codes; -1 behind the end of a shorter one.
         log_prob: Of the whole ID after the text before it, in nats.
     """
 

@@ -94,14 +94,16 @@ class ReplyWriter:
         if not speller.whole(spelled):
             return
         best = spelled[0]
+        leaf = torch.tensor(speller.leaf(best), device=self.tables.device)
         self.spelled, self.rows = [], self.rows[:1]
         self.token_ids += best.tokens
         self.room -= len(best.tokens)
         if self.items_left is not None:
             self.items_left -= 1
         if not self.repeat_items:
-            self.open_items.close(best.node)
-        yield NamedItem(self.prompt, int(self.tables.levels.rows[best.node]), speller.codes(best), best.score)
+            self.open_items.close(int(leaf))
+        codes = tuple(self.tables.levels.leaf_codes(leaf).tolist())
+        yield NamedItem(self.prompt, int(self.tables.levels.rows[leaf]), codes, best.score)
         if self.room == 0:
             yield from self._end("length")
 

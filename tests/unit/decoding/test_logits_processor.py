@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from genrec.catalog import CatalogTrie
 from genrec.decoding import ConstrainedBeamSearch, SemanticIdLogitsProcessor
 from genrec.errors import DecodingError
 
@@ -103,6 +104,22 @@ def test_text_and_ids_in_sampling(make_tiny: Callable[..., Any], text: Any) -> N
             assert len(whole) == 1
             assert set(answer[whole[0] + 3 :]) <= {eos, tiny.text_tokenizer.pad_token_id}
     assert most == 1 if text == "before" else most > 1
+
+
+def test_ids_of_unequal_length(make_tiny: Callable[..., Any]) -> None:
+    tiny = make_tiny(60)
+    codes = np.array([[0, 1, 2], [0, 1, 3], [0, 2, -1], [1, -1, -1], [3, 3, -1], [4, 0, 0]])
+    trie = CatalogTrie.from_codes(codes, (5, 4, 6))
+    processor = SemanticIdLogitsProcessor(trie, tiny.vocabulary, prompt_length=6, eos_token_id=2)
+    out = generate(tiny, processor, do_sample=True, num_return_sequences=9, max_new_tokens=6, eos_token_id=2)
+    seen = set()
+    for answer in out.sequences[:, 6:].tolist():
+        tokens = answer[: answer.index(tiny.vocabulary.terminator_id)]
+        found = [int(tiny.vocabulary.code_of[token]) for token in tokens]
+        assert found + [-1] * (3 - len(found)) in codes.tolist()
+        assert answer[len(tokens) + 1] == 2
+        seen.add(len(found))
+    assert len(seen) > 1
 
 
 def test_no_other_score_is_changed(make_tiny: Callable[..., Any]) -> None:

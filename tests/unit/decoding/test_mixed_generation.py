@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from genrec.catalog import CatalogTrie
 from genrec.decoding import (
     ConstrainedBeamSearch,
     Finished,
@@ -157,6 +158,38 @@ def test_a_beam_names_the_best_item_after_the_text(tiny: Any) -> None:
     found = search.search(ids, torch.ones_like(ids), 1)
     assert int(found.rows[0, 0]) == item.row
     assert float(found.scores[0, 0]) == pytest.approx(item.log_prob, abs=1e-3)
+
+
+@pytest.mark.parametrize("item_beams", [1, 5])
+def test_ids_of_unequal_length(tiny: Any, item_beams: int) -> None:
+    codes = np.unique(np.where(tiny.codes % [5, 4, 3] == 0, -1, tiny.codes), axis=0)
+    codes = codes[codes[:, 0] >= 0]
+    codes[codes[:, 1] < 0, 2] = -1
+    codes = np.unique(codes, axis=0)
+    trie = CatalogTrie.from_codes(codes, (5, 4, 6))
+    assert trie.terminated
+    generator = MixedGenerator(
+        tiny.model, tiny.text_tokenizer, trie, tiny.vocabulary, item_beams=item_beams, sampling=RANDOM
+    )
+    search = ConstrainedBeamSearch(tiny.model, trie, tiny.vocabulary)
+    lengths = set()
+    for row, reply in enumerate(generator.generate(PROMPTS, MASK, max_new_tokens=30)):
+        place = 0  # in the reply's tokens
+        for item in reply.items:
+            spelled = [c for c in codes[item.row] if c >= 0]
+            assert item.codes == tuple(codes[item.row])
+            tokens = [int(tiny.vocabulary.token_ids[p][c]) for p, c in enumerate(spelled)]
+            tokens.append(tiny.vocabulary.terminator_id)
+            while list(reply.token_ids[place : place + len(tokens)]) != tokens:
+                place += 1
+                assert place < len(reply.token_ids)
+            if not tiny.model.config.is_encoder_decoder:
+                ids = torch.cat([prompt(row)[0], torch.tensor([reply.token_ids[:place]]).long()], dim=1)
+                score = search.score(ids, torch.ones_like(ids), torch.tensor([[item.row]]))
+                assert item.log_prob == pytest.approx(score.item(), abs=1e-3)
+            place += len(tokens)
+            lengths.add(len(spelled))
+    assert len(lengths) > 1
 
 
 @pytest.mark.parametrize("item_beams", [1, 3])
