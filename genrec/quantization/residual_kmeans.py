@@ -181,7 +181,9 @@ class ResidualKMeans:
         with read_quantizer(folder, NAME) as (settings, arrays, record):
             quantizer = cls(**settings)
             quantizer.scaling.restore(arrays)
-            quantizer._books = ResidualCodebooks(list(arrays["codebooks"]), list(arrays["prices"]))
+            codebooks = arrays["codebooks"]
+            prices = arrays.get("prices", np.zeros(codebooks.shape[:2], dtype=np.float32))  # none in format 1
+            quantizer._books = ResidualCodebooks(list(codebooks), list(prices))
             quantizer.training_record = record
         return quantizer
 
