@@ -42,30 +42,30 @@ class Candidates(NamedTuple):
         return Candidates(*(torch.cat(values) for values in zip(*parts, strict=True)))
 
 
-def best_of_each(
-    prompt: Tensor, value: Tensor, batch: int, width: int, *, even: bool = False
-) -> tuple[Tensor, Tensor]:
+def best_of_each(value: Tensor, counts: Tensor | None, batch: int, width: int) -> tuple[Tensor, Tensor]:
     """Places of the highest values of each prompt, best first.
 
     Args:
-        prompt: int64 `[t]`, rising.
-        value: float32 `[t]`.
+        value: float32 `[t]`, one prompt's values after the other's.
+        counts: int64 `[batch, n]`, how many each prompt has, in n parts; None = all prompts have as many.
         batch: Prompts.
         width: Places wanted; fewer columns come back where no prompt has so many.
-        even: Whether all prompts have the same number of values.
 
     Returns:
-        Places int64 `[batch, w]` into the arrays, and the values there, minus infinity where a prompt has no
+        Places int64 `[batch, w]` into `value`, and the values there, minus infinity where a prompt has no
         more.
     """
-    if even or batch == 1:
+    if counts is None or batch == 1:
         table = value.view(batch, -1)  # [batch, t / batch]
         starts = torch.arange(batch, device=value.device) * table.shape[1]
     else:
-        counts = torch.bincount(prompt, minlength=batch)
-        starts = counts.cumsum(0) - counts
-        table = torch.full((batch, int(counts.max())), NONE, device=value.device)
-        table[prompt, torch.arange(len(prompt), device=value.device) - starts[prompt]] = value
+        sizes = counts.sum(1)
+        starts = sizes.cumsum(0) - sizes
+        longest = int(sizes.max())
+        table = torch.full((batch * longest,), NONE, device=value.device)
+        shift = torch.arange(batch, device=value.device) * longest - starts
+        table[torch.repeat_interleave(shift, sizes) + torch.arange(len(value), device=value.device)] = value
+        table = table.view(batch, longest)
     width = min(width, table.shape[1])
     best, place = table.topk(width, dim=1)
     if width and value.device.type == "cpu":

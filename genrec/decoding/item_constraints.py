@@ -111,6 +111,7 @@ class ItemConstraints:
         if self.excluded is not None and any(len(leaves) for leaves in self.excluded):
             self.removed = LeafLists(self.excluded, count, device)
         self.filtered = self.listed is not None or self.removed is not None
+        self.active = self.filtered or any(one is not None for one in self.bonuses)
 
     def _excluded(self, exclude: Sequence[Any], batch: int) -> list[np.ndarray]:
         """Leaves of the excluded rows that the filters allow, sorted."""

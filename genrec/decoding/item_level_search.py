@@ -52,12 +52,14 @@ class ItemLevelWalk:
     def normalizers(self, states: Tensor) -> None:
         """Nothing: the model normalises over a node's children."""
 
-    def expand(self, level: int, states: Tensor, nodes: Tensor, normalizers: Tensor | None) -> Expansion:
+    def expand(
+        self, level: int, states: Tensor, nodes: Tensor, scores: Tensor, normalizers: Tensor | None
+    ) -> Expansion:
         """Children and their log-probabilities; see `TrieWalk.expand`."""
-        log_probs = self.model.step(level, states, nodes)  # [m, most children]
-        owner, child = self.levels.expand(level, nodes)
+        log_probs = self.model.step(level, states, nodes) + scores.unsqueeze(-1)  # [m, most children]
+        owner, child, counts = self.levels.expand(level, nodes)
         first = self.levels.indptr[level][nodes.clamp(min=0)].long()
-        return Expansion(owner, child, log_probs[owner, child - first[owner]])
+        return Expansion(owner, child, log_probs[owner, child - first[owner]], counts)
 
     def step(self, levels: Tensor, nodes: Tensor, parents: Tensor) -> Tensor:
         """The state after each node; see `TrieWalk.step`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from genrec.decoding.candidates import NONE, Candidates, best_of_each, rank_within, ranked
+from genrec.decoding.candidates import NONE, Candidates, rank_within, ranked
 from genrec.decoding.item_constraints import GroupLimit
 
 
@@ -32,13 +32,9 @@ class ItemPool:
         real = torch.zeros(0, device=rows.device)
         self.items = Candidates(whole, whole, whole, real, real, whole)
 
-    def add(self, found: Candidates, *, even: bool = False) -> None:
-        """Takes leaves, prompts rising; `even` = every prompt has as many."""
-        if self.labels is None and self.batch * self.k < len(found.prompt):
-            places, best = best_of_each(found.prompt, found.bound, self.batch, self.k, even=even)
-            found = found.at(places[best > NONE])
-        else:
-            found = found.at(found.bound > NONE)
+    def add(self, found: Candidates) -> None:
+        """Takes leaves."""
+        found = found.at(found.bound > NONE)
         together = Candidates.joined([self.items, found])
         together = together.at(ranked(together.prompt, together.bound, self.rows[together.node]))
         self.items = together.at(self._kept(together))

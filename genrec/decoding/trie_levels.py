@@ -74,7 +74,7 @@ class TrieLevels:
         """Last code of nodes of a level, int64 like `nodes`."""
         return self.codes[level][nodes].long()
 
-    def expand(self, level: int, parents: Tensor) -> tuple[Tensor, Tensor]:
+    def expand(self, level: int, parents: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """All children of nodes of the level above, one parent after the other, nothing padded.
 
         Args:
@@ -82,14 +82,16 @@ class TrieLevels:
             parents: int64 `[m]`; -1 has no children.
 
         Returns:
-            For each child: which of the m parents it belongs to, and its node. Both int64 `[children]`.
+            For each child: which of the m parents it belongs to, and its node, both int64 `[children]`; and
+            the number of children of each parent, int64 `[m]`.
         """
         known = parents.clamp(min=0)
         first = self.indptr[level][known].long()
         counts = (self.indptr[level][known + 1] - first).masked_fill(parents < 0, 0)  # [m]
         owner = torch.repeat_interleave(counts)  # [children]
         shift = first - (counts.cumsum(0) - counts)
-        return owner, torch.arange(len(owner), device=self.device) + shift[owner]
+        child = torch.arange(len(owner), device=self.device) + shift.index_select(0, owner)
+        return owner, child, counts
 
     def children(self, level: int, parents: Tensor) -> tuple[Tensor, Tensor]:
         """The same, padded to the most children a node of the level above has: no size depends on the data.

@@ -14,7 +14,7 @@ from genrec.decoding.candidates import NONE, Candidates, best_of_each, rank_with
 from genrec.decoding.item_constraints import ItemConstraints
 from genrec.decoding.item_pool import ItemPool
 from genrec.decoding.search_result import BeamSearchResult
-from genrec.decoding.trie_walk import TrieWalk
+from genrec.decoding.trie_walk import Expansion, TrieWalk
 
 ROUND = 64  # nodes a prompt expands at once in the proof
 
@@ -74,28 +74,47 @@ class TrieSearch:
         first_row, root = 0, states
         for level in range(walk.depth):
             normalizers = self._normalizers(level, states, root, scores)
-            found, even = self._children(level, states, nodes, scores, normalizers, first_row)
+            grown = walk.expand(level, states.flatten(0, 1), nodes.flatten(), scores.flatten(), normalizers)
+            layer = Layer(level, grown, nodes.shape[1], first_row, self.constraints)
             if level == walk.depth - 1:
-                self.pool.add(found, even=even)
+                self._take_items(layer)
                 return
-            found = self._without_ended(level, found)
-            places, best = best_of_each(found.prompt, found.bound, batch, self.width + 1, even=even)
+            self._take_ended(layer)
+            places, best = best_of_each(layer.bound, layer.counts, batch, self.width + 1)
             places, best, pruned = places[:, : self.width], best[:, : self.width], best[:, self.width :]
             alive = best > NONE
             if record:
-                left = found.bound > NONE
+                left = layer.bound > NONE
                 left[places[alive]] = False
-                self.open.append(found.at(left))
+                self.open.append(layer.at(left.nonzero()[:, 0]))
             elif pruned.shape[1]:
                 self.best_open = self.best_open.maximum(pruned[:, 0])
             if (self.constraints.filtered or self.levels.ends) and not bool(alive.any()):
                 return
-            nodes = found.node[places].masked_fill(~alive, -1)  # [batch, beams]
-            scores = found.log_prob[places].masked_fill(~alive, NONE)
+            chosen = layer.at(places)  # [batch, beams] each
+            nodes = chosen.node.masked_fill(~alive, -1)
+            scores = chosen.log_prob.masked_fill(~alive, NONE)
             self.expanded = self.expanded + alive.sum(1)
-            levels = torch.full_like(nodes, level)
-            states = walk.step(levels, nodes.clamp(min=0), found.row[places])
+            states = walk.step(chosen.level, nodes.clamp(min=0), chosen.row)
             first_row, self.next_row = self.next_row, self.next_row + nodes.shape[1]
+
+    def _take_items(self, layer: Layer) -> None:
+        """Whole items go to the pool: the best k of each prompt, or all where a limit chooses among them."""
+        if self.constraints.limit is not None:
+            places = (layer.bound > NONE).nonzero()[:, 0]
+        else:
+            places, best = best_of_each(layer.bound, layer.counts, self.batch, self.k)
+            places = places[best > NONE]
+        self.pool.add(layer.at(places))
+
+    def _take_ended(self, layer: Layer) -> None:
+        """IDs that end here go to the pool, if nothing else is to be scored behind them, and are closed."""
+        if not self.levels.ends or self.walk.depth > self.levels.length:
+            return
+        ended = self.levels.ended(layer.level, layer.grown.child) & (layer.bound > NONE)
+        items = layer.at(ended.nonzero()[:, 0])
+        self.pool.add(items._replace(node=self.levels.leaves(layer.level, items.node)[0]))
+        layer.bound = layer.bound.masked_fill(ended, NONE)
 
     def _normalizers(self, level: int, states: Tensor, root: Tensor, scores: Tensor) -> Tensor | None:
         """Of the level's states; the root's waits for the next level, as one product serves both."""
@@ -115,29 +134,6 @@ class TrieSearch:
             for part in self.open
         ]
         return normalizers
-
-    def _children(
-        self,
-        level: int,
-        states: Tensor,  # [batch, beams, width]
-        nodes: Tensor,  # [batch, beams]
-        scores: Tensor,  # [batch, beams]
-        normalizers: Tensor | None,
-        first_row: int,
-    ) -> tuple[Candidates, bool]:
-        beams = nodes.shape[1]
-        grown = self.walk.expand(level, states.flatten(0, 1), nodes.flatten(), normalizers)
-        prompt = grown.owner // beams
-        log_prob = scores.flatten()[grown.owner] + grown.log_prob
-        return self._candidates(level, prompt, grown.child, log_prob, grown.owner % beams + first_row), (
-            grown.padded
-        )
-
-    def _candidates(
-        self, level: int, prompt: Tensor, child: Tensor, log_prob: Tensor, row: Tensor
-    ) -> Candidates:
-        bound = self.constraints.bounds(level, prompt, child, log_prob)
-        return Candidates(prompt, torch.full_like(child, level), child, log_prob, bound, row)
 
     def _best_first(self) -> None:
         """Expands open nodes in rounds, deepest first, for all prompts that are not done."""
@@ -202,27 +198,15 @@ class TrieSearch:
         found = []
         for level in batch.level.unique().tolist():
             here = (batch.level == level).nonzero()[:, 0]
-            nodes = batch.node[here]
             own = None if normalizers is None else normalizers[here]
-            grown = self.walk.expand(level + 1, states[here], nodes, own)
-            owner = here[grown.owner]
-            log_prob = batch.log_prob[owner] + grown.log_prob
-            children = self._candidates(level + 1, batch.prompt[owner], grown.child, log_prob, rows[owner])
+            grown = self.walk.expand(level + 1, states[here], batch.node[here], batch.log_prob[here], own)
+            layer = Layer(level + 1, grown, 1, rows[here], self.constraints, batch.prompt[here])
             if level + 1 == self.walk.depth - 1:
-                self.pool.add(children)
+                self.pool.add(layer.at((layer.bound > NONE).nonzero()[:, 0]))
             else:
-                children = self._without_ended(level + 1, children)
-                found.append(children.at(children.bound > NONE))
+                self._take_ended(layer)
+                found.append(layer.at((layer.bound > NONE).nonzero()[:, 0]))
         return found
-
-    def _without_ended(self, level: int, found: Candidates) -> Candidates:
-        """IDs that end here go to the pool, if nothing else is to be scored behind them, and are closed."""
-        if not self.levels.ends or self.walk.depth > self.levels.length:
-            return found
-        ended = self.levels.ended(level, found.node) & (found.bound > NONE)
-        whole = found.at(ended)
-        self.pool.add(whole._replace(node=self.levels.leaves(level, whole.node)[0]))
-        return found._replace(bound=found.bound.masked_fill(ended, NONE))
 
     def _result(self) -> BeamSearchResult:
         items, rank = self.pool.chosen()
@@ -237,6 +221,58 @@ class TrieSearch:
         certified = found & (scores >= self.best_open.unsqueeze(1))
         log_probs = blank.index_put(place, items.log_prob)
         return BeamSearchResult(rows, scores, all_codes, log_probs, certified, self.best_open, self.expanded)
+
+
+class Layer:
+    """The children of nodes with their bounds; `Candidates` are made of those that are wanted only.
+
+    Args:
+        level: The children's level.
+        grown: The children.
+        beams: Nodes of each prompt.
+        rows: Number of each node's row, int64 `[m]`; or of a prompt's first, where they follow each other.
+        constraints: What closes nodes and adds to their bounds.
+        prompts: Prompt of each node, int64 `[m]`; None = `beams` a prompt, in order.
+
+    Attributes:
+        bound: float32 `[t]`, the most that an item below each child can score; minus infinity closes it.
+        counts: int64 `[batch, beams]`, children of each node; None where all have the same number of places.
+    """
+
+    def __init__(
+        self,
+        level: int,
+        grown: Expansion,
+        beams: int,
+        rows: int | Tensor,
+        constraints: ItemConstraints,
+        prompts: Tensor | None = None,
+    ) -> None:
+        self.level = level
+        self.grown = grown
+        self.beams = beams
+        self.rows = rows
+        self.prompts = prompts
+        self.counts = None if grown.counts is None else grown.counts.view(-1, beams)
+        self.bound = grown.log_prob
+        if constraints.active:
+            self.bound = constraints.bounds(level, self._prompt(grown.owner), grown.child, grown.log_prob)
+
+    def _prompt(self, owner: Tensor) -> Tensor:
+        return owner // self.beams if self.prompts is None else self.prompts[owner]
+
+    def at(self, places: Tensor) -> Candidates:
+        """Some of the children, by place; arrays of the shape of `places`."""
+        owner, node = self.grown.owner[places], self.grown.child[places]
+        row = owner % self.beams + self.rows if isinstance(self.rows, int) else self.rows[owner]
+        return Candidates(
+            self._prompt(owner),
+            torch.full_like(node, self.level),
+            node,
+            self.grown.log_prob[places],
+            self.bound[places],
+            row,
+        )
 
 
 def ranked_place(open_: Candidates) -> Tensor:

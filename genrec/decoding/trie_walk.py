@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from genrec.decoding.candidates import NONE
 from genrec.decoding.normalization import Normalization
 from genrec.decoding.output_head import Head
 from genrec.decoding.step_model import SearchBackend, StepModel
@@ -26,14 +27,14 @@ class Expansion(NamedTuple):
     Attributes:
         owner: int64 `[t]`, which of the m nodes each child belongs to, rising.
         child: int64 `[t]`, nodes of the children's level.
-        log_prob: float32 `[t]`, log-probability of the child after its node; minus infinity where padded.
-        padded: Whether every node has the same number of places.
+        log_prob: float32 `[t]`, log-probability of the path to the child; minus infinity where padded.
+        counts: int64 `[m]`, children of each node; None where every node has the same number of places.
     """
 
     owner: Tensor
     child: Tensor
     log_prob: Tensor
-    padded: bool = False
+    counts: Tensor | None
 
 
 class TrieWalk(Protocol):
@@ -64,13 +65,16 @@ class TrieWalk(Protocol):
         """What `expand` wants to know about states `[m, width]`, float32 `[m]`; None = nothing."""
         ...
 
-    def expand(self, level: int, states: Tensor, nodes: Tensor, normalizers: Tensor | None) -> Expansion:
+    def expand(
+        self, level: int, states: Tensor, nodes: Tensor, scores: Tensor, normalizers: Tensor | None
+    ) -> Expansion:
         """Children of nodes.
 
         Args:
             level: The children's level.
             states: `[m, width]`.
             nodes: int64 `[m]`, of the level above; -1 has no children.
+            scores: float32 `[m]`, log-probability of the path to each.
             normalizers: Of these states; None where there are none to be known, or to be subtracted later.
         """
         ...
@@ -157,33 +161,46 @@ class TokenWalk:
         """Log-sum-exp over the vocabulary with `full`; see `TrieWalk.normalizers`."""
         return self.head.log_normalizer(states) if self.normalize == "full" else None
 
-    def expand(self, level: int, states: Tensor, nodes: Tensor, normalizers: Tensor | None) -> Expansion:
+    def expand(
+        self, level: int, states: Tensor, nodes: Tensor, scores: Tensor, normalizers: Tensor | None
+    ) -> Expansion:
         """Children and their log-probabilities; see `TrieWalk.expand`."""
         logits = self.head.rows(states, self.level_ids[level]).float()  # [m, codes of the level]
+        shifted = scores
         if self.normalize == "level":
-            logits = logits.log_softmax(-1)
+            shifted = scores - logits.logsumexp(-1)
         elif normalizers is not None:
-            logits = logits - normalizers.unsqueeze(-1)
+            shifted = scores - normalizers
         if level >= self.tables.length:  # what follows an ID: one child, the leaf itself
             owner = torch.arange(len(nodes), device=nodes.device)
-            return Expansion(owner, nodes, logits[:, 0].masked_fill(nodes < 0, float("-inf")), padded=True)
-        if self.tables.device.type in RAGGED_DEVICES:
-            owner, child = self.levels.expand(level, nodes)
-            found = logits[owner, self.levels.code(level, child)]
-            if self.normalize == "allowed":
-                found = found - _sums(found, owner, len(nodes))[owner]
-            padded = False
-        else:  # sizes that do not depend on the data keep an accelerator from waiting
-            children, valid = self.levels.children(level, nodes)  # [m, c]
-            chosen = logits.gather(1, self.levels.code(level, children)).masked_fill(~valid, float("-inf"))
-            if self.normalize == "allowed":
-                chosen = chosen - chosen.logsumexp(-1, keepdim=True).clamp(min=torch.finfo(torch.float).min)
-            owner = torch.arange(len(nodes), device=nodes.device).repeat_interleave(children.shape[1])
-            child, found, padded = children.flatten(), chosen.flatten(), True
-        if self.levels.ends and level > 0:
-            over = self.levels.ended(level - 1, nodes)[owner] & (found > float("-inf"))
-            found = found.masked_fill(over, 0.0)  # below a terminator there is no token any more
-        return Expansion(owner, child, found, padded)
+            return Expansion(owner, nodes, (logits[:, 0] + shifted).masked_fill(nodes < 0, NONE), None)
+        ragged = self.tables.device.type in RAGGED_DEVICES
+        found = (self._ragged if ragged else self._padded)(level, logits, nodes, shifted)
+        if self.levels.ends and level > 0:  # below a terminator there is no token any more
+            over = self.levels.ended(level - 1, nodes)[found.owner] & (found.log_prob > NONE)
+            found = found._replace(log_prob=torch.where(over, scores[found.owner], found.log_prob))
+        return found
+
+    def _ragged(self, level: int, logits: Tensor, nodes: Tensor, scores: Tensor) -> Expansion:
+        """Arrays of the children's true number."""
+        owner, child, counts = self.levels.expand(level, nodes)
+        place = self.levels.code(level, child).add_(owner, alpha=logits.shape[1])
+        if self.normalize == "allowed":
+            found = logits.flatten().index_select(0, place)
+            found += (scores - _sums(found, owner, len(nodes))).index_select(0, owner)
+        else:
+            found = (logits + scores.unsqueeze(-1)).flatten().index_select(0, place)
+        return Expansion(owner, child, found, counts)
+
+    def _padded(self, level: int, logits: Tensor, nodes: Tensor, scores: Tensor) -> Expansion:
+        """Sizes that do not depend on the data, which would keep an accelerator waiting."""
+        child, valid = self.levels.children(level, nodes)  # [m, c]
+        found = logits.gather(1, self.levels.code(level, child)).masked_fill(~valid, NONE)
+        if self.normalize == "allowed":
+            found = found - found.logsumexp(-1, keepdim=True).clamp(min=torch.finfo(torch.float32).min)
+        found = found + scores.unsqueeze(-1)
+        owner = torch.arange(len(nodes), device=nodes.device).repeat_interleave(child.shape[1])
+        return Expansion(owner, child.flatten(), found.flatten(), None)
 
     def step(self, levels: Tensor, nodes: Tensor, parents: Tensor) -> Tensor:
         """The token of each node behind its parent's; see `TrieWalk.step`."""
@@ -204,7 +221,7 @@ class TokenWalk:
 
 def _sums(logits: Tensor, owner: Tensor, count: int) -> Tensor:
     """Log-sum-exp of each owner's logits, `[count]`; zero where it has none."""
-    highest = torch.full((count,), float("-inf"), device=logits.device)
+    highest = torch.full((count,), NONE, device=logits.device)
     highest = highest.scatter_reduce(0, owner, logits, "amax").clamp(min=torch.finfo(torch.float32).min)
     shares = torch.zeros(count, device=logits.device).index_add(0, owner, (logits - highest[owner]).exp())
     return highest + shares.clamp(min=torch.finfo(torch.float32).tiny).log()

@@ -57,7 +57,9 @@ class TableWalk:
         at_root = states[:, 1] < 0
         return torch.where(at_root, self.normalizer[states[:, 0].long()], 0.0)
 
-    def expand(self, level: int, states: Tensor, nodes: Tensor, normalizers: Tensor | None) -> Expansion:
+    def expand(
+        self, level: int, states: Tensor, nodes: Tensor, scores: Tensor, normalizers: Tensor | None
+    ) -> Expansion:
         live = nodes >= 0
         assert (states[live, 1] == level - 1).all()
         assert (states[live, 2] == nodes[live]).all()
@@ -65,15 +67,15 @@ class TableWalk:
         if level == self.levels.length:
             assert self.tail is not None
             owner = torch.arange(len(nodes))
-            found = self.tail[prompt, nodes.clamp(min=0)].masked_fill(~live, NONE)
-            return Expansion(owner, nodes, found, padded=True)
-        owner, child = self.levels.expand(level, nodes)
-        found = self.tables[level][prompt[owner], child]
+            found = (scores + self.tail[prompt, nodes.clamp(min=0)]).masked_fill(~live, NONE)
+            return Expansion(owner, nodes, found, None)
+        owner, child, counts = self.levels.expand(level, nodes)
+        found = scores[owner] + self.tables[level][prompt[owner], child]
         if self.normalizer is not None and level == 0:
             found = found + self.normalizer[prompt[owner]]  # as logits are: not normalised yet
             if normalizers is not None:
                 found = found - normalizers[owner]
-        return Expansion(owner, child, found)
+        return Expansion(owner, child, found, counts)
 
     def step(self, levels: Tensor, nodes: Tensor, parents: Tensor) -> Tensor:
         states = torch.zeros(*nodes.shape, 3)
@@ -126,7 +128,7 @@ def walk_over(trie: CatalogTrie, prompts: int, seed: int, *, tail: bool, flat: b
     for level in range(1, len(tables)):
         if levels.ends:  # below a terminator nothing is scored
             nodes = torch.arange(len(trie.codes[level - 1]))
-            owner, child = levels.expand(level, nodes)
+            owner, child, _ = levels.expand(level, nodes)
             tables[level][:, child[levels.ended(level - 1, nodes)[owner]]] = 0.0
     return TableWalk(levels, tables, table(trie.num_items) if tail else None, 5 * torch.randn(prompts))
 
