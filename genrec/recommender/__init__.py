@@ -16,6 +16,7 @@ from genrec.recommender.chat_reply import (
 )
 from genrec.recommender.chat_session import ChatSession
 from genrec.recommender.conversation_state import ConversationState
+from genrec.recommender.dialogue_prompts import DialoguePrompts, DialogueRanker
 from genrec.recommender.explanation import CodeMeaning, Explanation, NearItem
 from genrec.recommender.filter_index import FilterIndex
 from genrec.recommender.filters import Condition, Filters
@@ -35,6 +36,8 @@ __all__ = [
     "CodeMeaning",
     "Condition",
     "ConversationState",
+    "DialoguePrompts",
+    "DialogueRanker",
     "Explanation",
     "FilterIndex",
     "Filters",

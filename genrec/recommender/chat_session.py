@@ -13,15 +13,14 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from genrec.config import atomic_write_text, to_mapping
-from genrec.errors import ArtifactError, DataError
+from genrec.errors import ArtifactError, ConfigError, DataError
 from genrec.recommender.chat_reply import (
     ChatEvent,
     ChatReply,
     FiltersEvent,
-    ItemEvent,
     ReplyEvent,
-    TextEvent,
 )
+from genrec.recommender.conversation import pieces
 from genrec.recommender.conversation_state import ConversationState
 from genrec.recommender.filters import Filters, as_filters
 from genrec.recommender.recommendations import Unknown, known_items, wanted_items
@@ -47,9 +46,13 @@ class ChatSession:
         filters: What every item has to fulfil from the start.
         k: Items a reply names at the most.
         unknown: What to do about an id of the history that is not in the catalog.
+        composed: Whether replies are put together from templates; False = the model writes them, which takes
+            one trained on dialogues (the task `dialogue`); None = the model where it is such a one on a
+            pretrained base, templates otherwise.
 
     Raises:
-        ConfigError: Filters that cannot be used.
+        ConfigError: `composed=False` with a model that was not trained on dialogues, or filters that cannot
+            be used.
         DataError: Unknown ids with `unknown="error"`, or a filter on a column that is not there.
         DecodingError: k below 1.
     """
@@ -62,7 +65,15 @@ class ChatSession:
         filters: Filters | Mapping[str, Any] | None = None,
         k: int = 5,
         unknown: Unknown = "error",
+        composed: bool | None = None,
     ) -> None:
+        if composed is False and recommender.conversation.converser is None:
+            raise ConfigError(
+                "this model was not trained on dialogues, so it has no words of its own",
+                received="composed=False",
+                remedy="leave composed out, or train with the task dialogue",
+            )
+        self.converses = recommender.conversation.converses if composed is None else not composed
         self.recommender = recommender
         self.k = wanted_items(k, len(recommender.catalog))
         known = tuple(known_items(recommender.catalog, history, unknown))
@@ -130,28 +141,44 @@ class ChatSession:
             DataError: The message is no text, or empty.
         """
         with self._lock:
-            return self._answered(message)
+            if not self.converses:
+                return self._answered(message)
+            for event in self.stream(message):
+                if isinstance(event, ReplyEvent):
+                    return event.reply
+        raise AssertionError("a stream ends in a reply")
 
     def stream(self, message: str) -> Iterator[ChatEvent]:
         """One turn, in pieces: filters first, then text and items as they come, the whole reply last.
 
-        The turn counts once the first event is out, whether the rest is read or not.
+        A composed turn counts once the first event is out; one in the model's words once the last is.
 
         Raises:
-            DataError: The message is no text, or empty.
+            DataError: The message is no text, or empty; or the session went on while the model's words were
+                read.
         """
         with self._lock:
-            reply = self._answered(message)
-        yield FiltersEvent(reply.filters, reply.intents)
-        place = 0
-        for named in reply.items:
-            if reply.text[place : named.start]:
-                yield TextEvent(reply.text[place : named.start])
-            yield TextEvent(reply.text[named.start : named.end])
-            yield ItemEvent(named)
-            place = named.end
-        if reply.text[place:]:
-            yield TextEvent(reply.text[place:])
+            state, messages, turn = self._state, self._messages, self._turn
+            past = self._past[-1] if self._past else None
+        if not self.converses:
+            reply = self.say(message)
+            yield FiltersEvent(reply.filters, reply.intents)
+            yield from pieces(reply)
+            yield ReplyEvent(reply)
+            return
+        asked = [*messages, {"role": "user", "content": _checked(message)}]
+        conversation = self.recommender.conversation
+        intents = conversation.read(message, state.shown)
+        yield FiltersEvent(conversation.changes.apply(state, intents).filters, tuple(intents))
+        after, reply, undo = yield from conversation.stream(state, asked, k=self.k, turn=turn, past=past)
+        with self._lock:
+            if self._state is not state or self._messages is not messages:
+                raise DataError(
+                    "the session went on while this reply was streamed, which was not kept",
+                    received=message[:200],
+                    remedy="read a stream to its end before the next turn, or use one session a thread",
+                )
+            self._keep(message, after, reply, undo)
         yield ReplyEvent(reply)
 
     def replay(self, messages: Sequence[Mapping[str, Any]]) -> ChatSession:
@@ -182,32 +209,30 @@ class ChatSession:
             self._state = ConversationState(history=self._state.history)
             self._past, self._messages = [], []
 
+    @property
+    def _turn(self) -> int:
+        return sum(said["role"] == "user" for said in self._messages)
+
     def _answered(self, message: str) -> ChatReply:
-        if not isinstance(message, str) or not message.strip():
-            raise DataError(
-                "a message is a text with something in it",
-                received=repr(message)[:200],
-                remedy='say "lip balm under 10", say',
-            )
-        turn = sum(said["role"] == "user" for said in self._messages)
+        past = self._past[-1] if self._past else None
         state, reply, undo = self.recommender.conversation.answer(
-            self._state, message, k=self.k, turn=turn, past=self._past[-1] if self._past else None
+            self._state, _checked(message), k=self.k, turn=self._turn, past=past
         )
+        self._keep(message, state, reply, undo)
+        return reply
+
+    def _keep(self, message: str, state: ConversationState, reply: ChatReply, undo: bool) -> None:
         if undo:
             self._past = self._past[:-1]
         elif state != self._state:
             self._past = [*self._past, self._state][-MOST_TURNS:]
         self._state = state
+        shown = [named.recommendation.item_id for named in reply.items[: reply.recommended]]
         said: list[dict[str, Any]] = [
             {"role": "user", "content": message},
-            {
-                "role": "assistant",
-                "content": reply.text,
-                "items": [named.recommendation.item_id for named in reply.items[: reply.recommended]],
-            },
+            {"role": "assistant", "content": reply.text, "items": shown},
         ]
         self._messages = [*self._messages, *said][-2 * MOST_TURNS :]
-        return reply
 
     def to_dict(self) -> dict[str, Any]:
         """The session as plain values for JSON; the recommender is not among them."""
@@ -274,6 +299,16 @@ class ChatSession:
                 remedy="pass a file that ChatSession.save wrote",
             ) from error
         return cls.from_dict(recommender, values)
+
+
+def _checked(message: object) -> str:
+    if not isinstance(message, str) or not message.strip():
+        raise DataError(
+            "a message is a text with something in it",
+            received=repr(message)[:200],
+            remedy='say "lip balm under 10", say',
+        )
+    return message
 
 
 def check_messages(messages: object) -> None:

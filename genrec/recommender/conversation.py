@@ -5,15 +5,19 @@ Does not know sessions: everything it knows of a user is in the state it is hand
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from threading import Lock
 from typing import Any
 
 from genrec.catalog import Catalog
 from genrec.data import ItemTable
-from genrec.recommender.chat_reply import ChatReply, displayed
+from genrec.errors import ConfigError
+from genrec.recommender.chat_reply import ChatReply, ItemEvent, TextEvent, displayed
 from genrec.recommender.conversation_state import ConversationState, StateChanges
+from genrec.recommender.conversing import Converser
+from genrec.recommender.dialogue_prompts import DialoguePrompts
 from genrec.recommender.filters import Filters
 from genrec.recommender.intent_parser import IntentParser
 from genrec.recommender.intents import Intent
@@ -33,14 +37,33 @@ class Conversation:
         shortlister: Who finds items.
         catalog: Items and their Semantic IDs.
         items: Their metadata.
+        recipe: How the model was trained: one that learned dialogues (the task `dialogue`) can write replies
+            itself, and does so by default if it stands on a pretrained base.
     """
 
-    def __init__(self, shortlister: Shortlister, catalog: Catalog, items: ItemTable) -> None:
+    def __init__(
+        self,
+        shortlister: Shortlister,
+        catalog: Catalog,
+        items: ItemTable,
+        *,
+        recipe: Mapping[str, Any] | None = None,
+    ) -> None:
         self.shortlister = shortlister
         self.catalog = catalog
         self.items = items
         self.changes = StateChanges(items)
+        trained = recipe or {}
+        learned = "dialogue" in (trained.get("tasks") or ())
+        self.converser = Converser(shortlister, self.dialogue_prompts) if learned else None
+        self.converses = learned and bool((trained.get("model") or {}).get("base"))
         self._lock = Lock()
+
+    @property
+    def dialogue_prompts(self) -> DialoguePrompts:
+        """How a model trained on dialogues is asked with one."""
+        builder = self.shortlister.ranker.builder
+        return DialoguePrompts(builder, self.catalog, self.items, lambda: self.names)
 
     @cached_property
     def names(self) -> PhraseIndex:
@@ -133,6 +156,60 @@ class Conversation:
             if intent.kind == "details":
                 writer.details(self._known(intent.value))
         return after.with_shown([r.item_id for r in found]), self._reply(writer, after, intents, shown), False
+
+    def stream(
+        self,
+        state: ConversationState,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        k: int,
+        turn: int = 0,
+        past: ConversationState | None = None,
+    ) -> Generator[TextEvent | ItemEvent, None, tuple[ConversationState, ChatReply, bool]]:
+        """One turn by the model's own words, in pieces; what `answer` returns comes with the end.
+
+        A message that takes an earlier one back, and one after which nothing fits, are answered by templates.
+        Where the model names no item though the message asks for some, a list follows its words.
+
+        Args:
+            state: Where the conversation stands.
+            messages: The conversation, the last message the user's.
+            k: Items named at the most.
+            turn: Number of the turn.
+            past: The state that `undo` goes back to.
+
+        Raises:
+            ConfigError: The model was not trained on dialogues.
+        """
+        if self.converser is None:
+            raise ConfigError(
+                "this model was not trained on dialogues, so it has no words of its own",
+                remedy="leave composed at None or True, or train with the task dialogue",
+            )
+        message = messages[-1]["content"]
+        intents = self.read(message, state.shown)
+        kinds = {intent.kind for intent in intents}
+        after = self.changes.apply(state, intents)
+        fits = self.shortlister.mask(after.filters)
+        fits[self.shortlister.rows(after.left_out)] = False
+        if "undo" in kinds or not fits.any():
+            outcome = self.answer(state, message, k=k, turn=turn, past=past)
+            yield from pieces(outcome[1])
+            return outcome
+        writer = ReplyWriter(self.items, turn)
+        self._notes(state, intents, writer)
+        if writer.text:
+            writer.text += "\n"
+            yield TextEvent(writer.text)
+        yield from self.converser.stream(messages, after, writer, k=k)
+        if not writer.items_named and kinds - QUIET:
+            start = len(writer.text)
+            writer.list_items(self._search(after, k, ReplyWriter(self.items)), after)
+            reply = self._reply(writer, after, intents, 0)
+            yield from pieces(reply, start)
+        shown = [named.recommendation.item_id for named in writer.items_named]
+        reply = self._reply(writer, after, intents, len(shown))
+        return after.with_shown(shown), replace(reply, composed=False), False
 
     def _without_search(
         self, state: ConversationState, intents: Sequence[Intent], writer: ReplyWriter
@@ -230,3 +307,18 @@ class Conversation:
         self, writer: ReplyWriter, state: ConversationState, intents: Sequence[Intent], recommended: int
     ) -> ChatReply:
         return ChatReply(writer.text, tuple(writer.items_named), state.filters, tuple(intents), recommended)
+
+
+def pieces(reply: ChatReply, start: int = 0) -> Iterator[TextEvent | ItemEvent]:
+    """A reply from a place on as events."""
+    place = start
+    for named in reply.items:
+        if named.start < start:
+            continue
+        if reply.text[place : named.start]:
+            yield TextEvent(reply.text[place : named.start])
+        yield TextEvent(reply.text[named.start : named.end])
+        yield ItemEvent(named)
+        place = named.end
+    if reply.text[place:]:
+        yield TextEvent(reply.text[place:])

@@ -95,6 +95,7 @@ class GenerativeRecommender:
                 vocabulary,
                 max_history=self.settings.max_history,
                 template=Template(self.settings.template, "{item}") if self.settings.template else None,
+                max_length=model.config.to_dict().get("max_position_embeddings"),
             ),
             catalog,
             normalize=cast(Normalization, self.settings.normalize),
@@ -103,7 +104,7 @@ class GenerativeRecommender:
         )
         queries = QueryPrompts(self.ranker.builder, self.recipe.get("tasks") or ())
         self.shortlister = Shortlister(self.ranker, queries, catalog, items)
-        self.conversation = Conversation(self.shortlister, catalog, items)
+        self.conversation = Conversation(self.shortlister, catalog, items, recipe=self.recipe)
 
     def recommend(
         self,

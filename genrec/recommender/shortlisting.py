@@ -100,7 +100,7 @@ class Shortlister:
         asked: dict[tuple[int, bool], list[tuple[int, np.ndarray, np.ndarray | None, list[int]]]] = {}
         for i, request in enumerate(requests):
             mask = self.mask(request.filters) if request.filters else None
-            left_out = self._rows(request.exclude)
+            left_out = self.rows(request.exclude)
             if mask is not None and not mask.any():
                 continue
             prompt: np.ndarray
@@ -110,7 +110,7 @@ class Shortlister:
                 found[i] = self._by_text(request, mask, left_out)
                 continue
             elif request.query:
-                prompt = self.queries.prompt(request.query, self.catalog.codes[self._rows(request.history)])
+                prompt = self.queries.prompt(request.query, self.catalog.codes[self.rows(request.history)])
             elif request.history:
                 prompt = self.ranker.prompt(request.history)
             else:
@@ -129,17 +129,18 @@ class Shortlister:
         """Log-probabilities of catalog items after a history, or after a query the model was trained on."""
         with self._lock:
             if query:
-                prompt = self.queries.prompt(query, self.catalog.codes[self._rows(history)])
+                prompt = self.queries.prompt(query, self.catalog.codes[self.rows(history)])
             else:
                 prompt = self.ranker.prompt(history)
-            return self.ranker.scores([prompt], [np.array(self._rows(item_ids), dtype=np.int64)])[0]
+            return self.ranker.scores([prompt], [np.array(self.rows(item_ids), dtype=np.int64)])[0]
 
     def mask(self, filters: Filters) -> np.ndarray:
         """Which catalog rows fulfil the filters, retired items left out; bool `[catalog]`."""
         mask: np.ndarray = self.index.mask(filters) & self._active
         return mask
 
-    def _rows(self, item_ids: Iterable[str]) -> list[int]:
+    def rows(self, item_ids: Iterable[str]) -> list[int]:
+        """Catalog rows of the items that have one."""
         return [self._row_of[item] for item in item_ids if item in self._row_of]
 
     def _without_history(
@@ -147,7 +148,7 @@ class Shortlister:
     ) -> list[Recommendation]:
         popular = [item for item in self.ranker.popular_items if item not in request.exclude]
         if mask is not None:
-            popular = [item for item, fits in zip(popular, mask[self._rows(popular)], strict=True) if fits]
+            popular = [item for item, fits in zip(popular, mask[self.rows(popular)], strict=True) if fits]
         names = popular[: request.k]
         missing = request.k - len(names)
         if mask is not None and missing and self.ranker.popular_items:
@@ -156,7 +157,7 @@ class Shortlister:
                 [self.ranker.prompt(newest)],
                 missing,
                 allowed=[mask],
-                exclude=[[*left_out, *self._rows(names)]],
+                exclude=[[*left_out, *self.rows(names)]],
             )
             names += [item for item in ranked.items[0] if item]
         scores = -np.arange(1, len(names) + 1, dtype=np.float32)
@@ -189,7 +190,7 @@ class Shortlister:
             else:
                 names, scores = self.texts.rank_queries([request.query], width)
             shared = scores[0] > 0
-            rows = np.array(self._rows(names[0][shared].tolist()), dtype=np.int64)
+            rows = np.array(self.rows(names[0][shared].tolist()), dtype=np.int64)
             kept = fits[rows]
             if kept.sum() >= depth or not shared.all() or width == len(self.catalog):
                 return rows[kept][:depth], scores[0][shared][kept][:depth]
