@@ -1,10 +1,13 @@
-"""Content vectors of items: encoders, the table that keeps the vectors, and its cache.
+"""Vectors of items, from content and interactions: encoders, the table that keeps the vectors, its cache.
 
 Does not know codebooks or IDs.
 """
 
+from genrec.embeddings.als_vectors import als_vectors
 from genrec.embeddings.embedding_cache import cached_embeddings
 from genrec.embeddings.embedding_table import EmbeddingTable
+from genrec.embeddings.fusion import fused, learned_weights, whitened
+from genrec.embeddings.item2vec import item2vec
 from genrec.embeddings.item_encoder import ItemEncoder, load_encoder
 from genrec.embeddings.lsa import LsaItemEncoder
 from genrec.embeddings.principal_components import PrincipalComponents
@@ -18,6 +21,11 @@ __all__ = [
     "PrincipalComponents",
     "TextItemEncoder",
     "TextTemplate",
+    "als_vectors",
     "cached_embeddings",
+    "fused",
+    "item2vec",
+    "learned_weights",
     "load_encoder",
+    "whitened",
 ]
