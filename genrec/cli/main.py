@@ -14,6 +14,7 @@ from genrec.cli import (
     check,
     compare,
     doctor,
+    export,
     preview,
     publish,
     quickstart,
@@ -48,6 +49,7 @@ app.command("prefer")(stages.prefer)
 app.command("evaluate")(stages.evaluate)
 app.command("compare")(compare.compare)
 app.command("recommend")(recommend.recommend)
+app.command("export")(export.export)
 app.command("publish")(publish.publish)
 app.command("chat")(chat.chat)
 app.command("recipes")(recipes.recipes)

@@ -13,6 +13,7 @@ from genrec.hub.bundle_facts import (
     saved_weights_digest,
     versions,
 )
+from genrec.hub.carried_terms import carried_terms
 from genrec.hub.fetching import bundle_folder
 from genrec.hub.publication import ItemColumns
 from genrec.hub.publishing import card_of, publish_bundle, publish_catalog
@@ -25,6 +26,7 @@ __all__ = [
     "bundle_folder",
     "bundle_kind",
     "card_of",
+    "carried_terms",
     "check_parts",
     "open_bundle",
     "publish_bundle",

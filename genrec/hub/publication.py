@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 import pyarrow as pa
 
 from genrec.artifacts import MANIFEST, file_sha256, manifest_text, read_manifest
+from genrec.catalog import Catalog
 from genrec.config import read_yaml, write_yaml
 from genrec.data import ItemTable
 from genrec.errors import HubError
@@ -89,6 +90,9 @@ def prepare(folder: str | Path, staging: Path, items: ItemColumns = "all") -> Pu
         reduced.write(staging / ITEMS_FILE)
         prints["items"] = reduced.fingerprint()
         _replace(ITEMS_FILE, staging, files, hashes)
+    Catalog.load(folder / "catalog").trie.save(staging / "trie")
+    for path in (staging / "trie").iterdir():
+        _replace(f"trie/{path.name}", staging, files, hashes)
     write_yaml(staging / "recipe.yaml", without_paths(read_yaml(folder / "recipe.yaml")))
     _replace("recipe.yaml", staging, files, hashes)
     facts["fingerprints"] = prints | {"weights": weights_digest(hashes)}

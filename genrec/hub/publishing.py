@@ -16,13 +16,12 @@ from genrec.artifacts import MANIFEST, read_manifest
 from genrec.catalog import Catalog
 from genrec.config import read_yaml
 from genrec.errors import ArtifactError, HubError
-from genrec.hub.base_terms import BaseTerms, base_terms
+from genrec.hub.carried_terms import NOTICE, known_terms
 from genrec.hub.client import HubRepository
 from genrec.hub.model_card import EVAL_FILE, CardFacts, eval_results, model_card
 from genrec.hub.publication import ItemColumns, Publication, prepare
 
-CARD, NOTICE, LICENSES = "README.md", "NOTICE", "base_model_license"
-_LICENSE_FILES = ("license", "licence", "use_policy", "notice", "copying")
+CARD, LICENSES = "README.md", "base_model_license"
 _SAME = ("weights", "vocabulary")  # fingerprints that a change of the catalog leaves as they are
 
 logger = logging.getLogger(__name__)
@@ -161,14 +160,7 @@ def _with_card(
     dataset: str | None,
 ) -> dict[str, Path | bytes]:
     """The files of a publication and those that explain it, which the manifest does not name."""
-    origin = publication.facts.get("base") or publication.facts.get("derived_from")
-    terms: BaseTerms | None = None
-    texts: dict[str, Path | bytes] = {}
-    model_type = str(publication.facts.get("model_type") or _model_type(folder))
-    if origin:
-        terms, texts = _terms(repository, origin, model_type)
-    elif base_terms("", model_type=model_type).license == "gemma":
-        terms = base_terms("google/gemma", model_type=model_type)  # nobody trains one from scratch unawares
+    terms, texts = known_terms(repository, publication.facts, folder)
     recipe = publication.files["recipe.yaml"]
     card = CardFacts(
         repo_id=repository.repo_id,
@@ -191,43 +183,6 @@ def _with_card(
     if terms is not None and terms.notice:
         files[NOTICE] = (terms.notice + "\n").encode("utf-8")
     return files | {f"{LICENSES}/{name}": text for name, text in texts.items()}
-
-
-def _terms(
-    repository: HubRepository, origin: Mapping[str, Any], model_type: str
-) -> tuple[BaseTerms, dict[str, Path | bytes]]:
-    """Terms of the base model, and the texts of its licence where the hub has them."""
-    name, revision = str(origin["name"]), origin.get("revision")
-    if origin.get("local"):
-        return base_terms(name, model_type=model_type), {}
-    base = HubRepository(name, token=repository.token)
-    try:
-        info = base.info(revision)
-    except HubError as error:
-        logger.warning("the licence of %s cannot be looked up: %s", name, error.problem)
-        info = None
-    if info is None:
-        return base_terms(name, revision=revision, model_type=model_type), {}
-    found = info.card_data.to_dict() if info.card_data is not None else None
-    model_type = model_type or str((info.config or {}).get("model_type", ""))
-    texts: dict[str, Path | bytes] = {}
-    for sibling in info.siblings or []:
-        path = sibling.rfilename
-        if "/" not in path and path.lower().startswith(_LICENSE_FILES):
-            text = base.file(path, info.sha)
-            if text is not None:
-                texts[path] = text
-    return base_terms(name, revision=revision, model_type=model_type, card=found), texts
-
-
-def _model_type(folder: Path) -> str:
-    config = folder / "model" / "config.json"
-    if not config.is_file():
-        return ""
-    try:
-        return str(json.loads(config.read_text(encoding="utf-8")).get("model_type", ""))
-    except ValueError:
-        return ""
 
 
 def _ready(

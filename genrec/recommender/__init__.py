@@ -18,6 +18,7 @@ from genrec.recommender.chat_session import ChatSession
 from genrec.recommender.conversation_state import ConversationState
 from genrec.recommender.dialogue_prompts import DialoguePrompts, DialogueRanker
 from genrec.recommender.explanation import CodeMeaning, Explanation, NearItem
+from genrec.recommender.exporting import export_bundle
 from genrec.recommender.filter_index import FilterIndex
 from genrec.recommender.filters import Condition, Filters
 from genrec.recommender.generative_ranker import GenerativeRanker, RankedItems
@@ -56,6 +57,7 @@ __all__ = [
     "Recommendation",
     "ReplyEvent",
     "TextEvent",
+    "export_bundle",
     "load_recommender",
     "own_device",
     "score_users",

@@ -148,6 +148,7 @@ def test_help_recipes_and_doctor(genrec: Any) -> None:
         "align",
         "evaluate",
         "recommend",
+        "export",
         "publish",
         "recipes",
         "doctor",
