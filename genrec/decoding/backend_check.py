@@ -5,6 +5,7 @@ Does not know how backends work, nor which one serves which model.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -24,18 +25,28 @@ _STEPS = (  # tokens of two rows a prompt, and the rows they continue; the last 
 @torch.no_grad()
 def agrees(model: Any, backend: SearchBackend) -> bool:
     """Compares the logits of prompts of two lengths and three steps of rows with those of whole texts."""
+    return _close(
+        model, lambda: _expected(model), lambda: backend.head().full(_states(model, backend)).float()
+    )
+
+
+@torch.no_grad()
+def alike(model: Any, backend: SearchBackend, other: SearchBackend) -> bool:
+    """Compares the states of two backends of one model on the same prompts and steps."""
+    return _close(model, lambda: _states(model, backend).float(), lambda: _states(model, other).float())
+
+
+def _close(model: Any, expected: Callable[[], Tensor], found: Callable[[], Tensor]) -> bool:
     was_training = model.training
     model.eval()
     try:
-        expected = _expected(model)
-        found = _found(model, backend)
+        one, other = expected(), found()
     except (AttributeError, IndexError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError):
         return False
     finally:
         model.train(was_training)
     low = torch.finfo(model.dtype).eps > 1e-4  # half precision
-    limit = (0.05 if low else 1e-3) * (1 + expected.abs().max())
-    return bool((found - expected).abs().max() <= limit)
+    return bool((one - other).abs().max() <= (0.05 if low else 1e-3) * (1 + one.abs().max()))
 
 
 def _expected(model: Any) -> Tensor:
@@ -53,8 +64,8 @@ def _expected(model: Any) -> Tensor:
     )
 
 
-def _found(model: Any, backend: SearchBackend) -> Tensor:
-    """The same from the backend."""
+def _states(model: Any, backend: SearchBackend) -> Tensor:
+    """States after every row, `[prompts * rows, width]`."""
     longest = max(len(prompt) for prompt in _PROMPTS)
     ids = torch.tensor([[0] * (longest - len(p)) + list(p) for p in _PROMPTS], device=model.device)
     real = torch.tensor([[False] * (longest - len(p)) + [True] * len(p) for p in _PROMPTS], device=ids.device)
@@ -63,4 +74,4 @@ def _found(model: Any, backend: SearchBackend) -> Tensor:
     for tokens, parents in _STEPS:
         new, parent = (torch.tensor(rows, device=ids.device) for rows in (tokens, parents))
         every.append(steps.step(new, parent))
-    return backend.head().full(torch.cat(every, dim=1).flatten(0, 1)).float()  # [prompts * rows, vocabulary]
+    return torch.cat(every, dim=1).flatten(0, 1)

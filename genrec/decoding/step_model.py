@@ -9,8 +9,10 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from genrec.decoding.backend_check import agrees
+from genrec.decoding.backend_check import agrees, alike
 from genrec.decoding.encoder_decoder_beams import EncoderDecoderBackend
+from genrec.decoding.fused_beams import FusedBackend
+from genrec.decoding.fused_weights import fuses
 from genrec.decoding.output_head import Head
 from genrec.decoding.packed_beams import PackedBackend, takes_masks
 from genrec.decoding.packed_t5_beams import SHARED_BIAS_TYPES, PackedT5Backend
@@ -95,6 +97,10 @@ def load_backend(model: Any) -> SearchBackend:
         return packed if packed is not None and not packed.forward.logits else EncoderDecoderBackend(model)
     if takes_masks(model):
         backend = PackedBackend(model)
+        if not backend.forward.logits and fuses(model):
+            fused = FusedBackend(model)
+            if alike(model, backend, fused):
+                return fused
         if kind in PACKED_TYPES or agrees(model, backend):
             return backend
     for logits, cached in ((False, True), (True, True), (True, False)):

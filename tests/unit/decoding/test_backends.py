@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, PreTrainedModel
 
 from genrec.decoding import SearchBackend, load_backend
-from genrec.decoding.backend_check import agrees
+from genrec.decoding.backend_check import agrees, alike
 from genrec.decoding.encoder_decoder_beams import EncoderDecoderBackend
+from genrec.decoding.fused_beams import FusedBackend
+from genrec.decoding.fused_weights import fuses
 from genrec.decoding.packed_beams import PackedBackend, takes_masks
 from genrec.decoding.packed_t5_beams import PackedT5Backend
 from genrec.decoding.row_per_beam import RowPerBeamBackend
@@ -153,11 +156,50 @@ def hold(model: PreTrainedModel, backend: SearchBackend, tolerance: float = 1e-4
 @pytest.mark.parametrize("name", PACKED)
 def test_packed_rows_are_those_of_plain_forward_passes(name: str) -> None:
     model = causal(*PACKED[name])
-    backend = load_backend(model)
-    assert isinstance(backend, PackedBackend)
+    backend = PackedBackend(model)
     assert not backend.forward.logits
     hold(model, backend)
     assert agrees(model, backend)
+    kind = FusedBackend if name in ("qwen2", "qwen3", "llama", "mistral without a window") else PackedBackend
+    assert isinstance(load_backend(model), kind)
+
+
+@pytest.mark.parametrize("copied", [True, False])
+@pytest.mark.parametrize("name", ["qwen2", "qwen3", "llama", "mistral without a window", "llama with biases"])
+def test_the_fused_pass_is_that_of_the_model(
+    name: str, copied: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("genrec.decoding.fused_weights.MAX_COPIED_BYTES", 1 << 30 if copied else 0)
+    biased = ("llama", {"attention_bias": True, "mlp_bias": True})
+    model = causal(*(biased if name == "llama with biases" else PACKED[name]))
+    with torch.no_grad():
+        for parameter in model.get_decoder().layers.parameters():
+            if parameter.dim() == 1:  # norms and biases are ones and zeros in a fresh model
+                parameter += 0.3 * torch.rand(parameter.shape, generator=torch.Generator().manual_seed(2))
+    backend = load_backend(model)
+    assert isinstance(backend, FusedBackend)
+    hold(model, backend)
+    with torch.no_grad():  # as training would
+        for parameter in model.parameters():
+            parameter.mul_(0.9)
+    hold(model, backend)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_fused_and_packed_states_are_alike(dtype: torch.dtype) -> None:
+    model = causal("qwen3", {"head_dim": 8, "initializer_range": 0.2}).to(dtype)
+    assert alike(model, PackedBackend(model), FusedBackend(model))
+    other = FusedBackend(causal("qwen3", {"head_dim": 8, "rms_norm_eps": 0.5}).to(dtype))
+    assert not alike(model, PackedBackend(model), other)
+
+
+def test_adapters_and_other_activations_are_not_fused() -> None:
+    assert not fuses(causal("qwen3", {"head_dim": 8, "hidden_act": "gelu"}))
+    assert not fuses(causal(*PACKED["mistral"]))
+    assert not fuses(causal(*PACKED["qwen3 with a window"]))
+    lora = get_peft_model(causal("qwen3", {"head_dim": 8}), LoraConfig(r=2, target_modules=["q_proj"]))
+    assert not fuses(lora)
+    assert isinstance(load_backend(lora), PackedBackend)
 
 
 @pytest.mark.parametrize("name", TRIED)

@@ -20,7 +20,7 @@ from transformers import (
 
 from genrec.decoding import ConstrainedBeamSearch, load_backend
 from genrec.decoding.encoder_decoder_beams import EncoderDecoderBackend
-from genrec.decoding.packed_beams import PackedBackend
+from genrec.decoding.fused_beams import FusedBackend
 from genrec.decoding.packed_t5_beams import PackedT5Backend
 
 IDS = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
@@ -83,7 +83,7 @@ def model(request: pytest.FixtureRequest, tiny: Any) -> PreTrainedModel:
 
 def test_each_kind_of_model_has_its_implementation(tiny: Any) -> None:
     rows = len(tiny.text_tokenizer)
-    assert isinstance(load_backend(tiny.model), PackedBackend)
+    assert isinstance(load_backend(tiny.model), FusedBackend)
     assert isinstance(load_backend(t5(rows)), PackedT5Backend)
     assert isinstance(load_backend(mt5(rows)), PackedT5Backend)
     assert isinstance(load_backend(bart(rows)), EncoderDecoderBackend)
