@@ -12,59 +12,52 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-ALL = "minilm words cooccurrence"
+ALL = "--content minilm words successors --content-dim 256"
 
 # name -> what differs from the base: content minilm, IDs minilm-3x256 of the job's seed
 SINGLE = {
     "base": "",
-    "content-words": "--content words",
-    "content-minilm-words": "--content minilm words",
-    "content-all": f"--content {ALL}",
+    "no-content": "--content",
+    "content-words": "--content minilm words",
+    "content-cooccurrence": "--content minilm cooccurrence",
+    "content-successors": "--content minilm successors --content-dim 256",
+    "far-targets-.3": "--far-targets .3",
     "reverse-.5": "--reverse .5",
-    "soft-targets-.2": "--soft-targets .2 --neighbours minilm",
-    "label-smoothing-.1": "--label-smoothing .1",
     "crop-.5": "--crop .5",
     "item-dropout-.2": "--item-dropout .2",
+    "soft-targets-.2": "--soft-targets .2 --neighbours minilm",
+    "soft-inputs-.2": "--soft-inputs .2 --neighbours minilm",
+    "label-smoothing-.1": "--label-smoothing .1",
+    "ema-0": "--ema 0",
     "dropout-.5": "--dropout .5",
     "hidden-256": "--hidden 256 --heads 4",
-    "codes-fused": "--ids fused-3x256",
-    "codes-only": "--node-levels 0",
-    "codes-only-content-all": f"--node-levels 0 --content {ALL}",
-    "no-leaves": "--node-levels 2",
-    "no-leaves-content-all": f"--node-levels 2 --content {ALL}",
-    "control": "--model control",
-    "control-content-all": f"--model control --content {ALL}",
-    "sasrec": "--model sasrec --content",
-    "sasrec-content": "--model sasrec",
-    "sasrec-content-all": f"--model sasrec --content {ALL}",
-    "no-content": "--content",
-    "soft-inputs-.2": "--soft-inputs .2 --neighbours minilm",
-    "far-targets-.3": "--far-targets .3",
-    "content-minilm-cooccurrence": "--content minilm cooccurrence",
-    "soft-targets-.4": "--soft-targets .4 --neighbours minilm",
-    "soft-targets-words-.2": "--soft-targets .2 --neighbours words",
-    "soft-targets-cooccurrence-.2": "--soft-targets .2 --neighbours cooccurrence",
-    "ema-.999": "--ema .999",
-    "ema-0": "--ema 0",
+    "layers-3": "--layers 3",
     "batch-256": "--batch-size 256 --learning-rate 2e-3 --evaluate-every 60",
-    "learning-rate-5e-4": "--learning-rate 5e-4",
     "embedding-weight-decay-.1": "--embedding-weight-decay .1",
-    "weight-decay-.2": "--weight-decay .2",
-    "content-length-8": "--content-length 8",
-    "content-length-2": "--content-length 2",
+    "codes-fused": "--ids fused-3x256",
     "codes-4x256": "--ids minilm-4x256",
     "codes-4x64": "--ids minilm-4x64",
     "codes-3x64": "--ids minilm-3x64",
     "codes-2x128": "--ids minilm-2x128",
-    "layers-1": "--layers 1",
-    "layers-3": "--layers 3",
-    "hidden-64": "--hidden 64",
-    "dropout-.2": "--dropout .2",
-    "dropout-.4": "--dropout .4",
-    "label-smoothing-.2": "--label-smoothing .2",
-    "item-dropout-.4": "--item-dropout .4",
 }
-SETS = {"single": SINGLE, "published": {}}  # published: every file of the inputs' folder of that name
+COMBINED = {
+    "all": ALL,
+    "all-far": f"{ALL} --far-targets .3",
+    "all-wide": f"{ALL} --far-targets .3 --soft-targets .1 --neighbours minilm --hidden 256 --heads 4 "
+    "--dropout .4",
+    "control-all-far": f"--model control {ALL} --far-targets .3",
+    "sasrec": "--model sasrec --content",
+    "sasrec-all": f"--model sasrec {ALL}",
+    "sasrec-all-far": f"--model sasrec {ALL} --far-targets .3",
+    "codes-only": "--node-levels 0",
+    "codes-only-all-far": f"--node-levels 0 {ALL} --far-targets .3",
+    "no-leaves-all-far": f"--node-levels 2 {ALL} --far-targets .3",
+}
+SETS = {
+    "single": SINGLE,
+    "combined": COMBINED,
+    "published": {},
+}  # published: every file of the inputs' folder of that name
 
 
 def command(arguments: argparse.Namespace, name: str, changes: str, seed: int) -> str:

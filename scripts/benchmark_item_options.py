@@ -57,6 +57,7 @@ def options(description: str | None) -> argparse.ArgumentParser:
     for name in AUGMENTATION:
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=0.0)
     parser.add_argument("--depth", type=int, default=50, help="length of the lists, and the beam")
+    parser.add_argument("--parts", nargs="+", default=["validation", "test"], help="measured at the end")
     parser.add_argument("--save-lists", action="store_true")
     parser.add_argument("--keep-weights", action="store_true")
     return parser

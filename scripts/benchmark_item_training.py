@@ -108,7 +108,7 @@ def main() -> None:
     best.to(model.device)
     seconds, saved, found = time.perf_counter() - began, {}, {}
     lists: dict[str, np.ndarray] = {}
-    for part in ("validation", "test"):
+    for part in arguments.parts:
         cases = getattr(split, part)
         items, scores = ranker(best, arguments.depth).rank(cases.histories, arguments.depth)
         for rule in ("unmasked", "masked"):

@@ -3,10 +3,11 @@
     python scripts/prepare_item_models.py --items data/amazon-scientific/items.jsonl.gz \
         --interactions data/amazon-scientific/interactions.csv.gz --output outputs/scientific-inputs
 
-`--output` gets, beside a copy of the interactions, `item_ids.json`, three channels of vectors in float16:
+`--output` gets, beside a copy of the interactions, `item_ids.json`, four channels of vectors in float16:
 `minilm.npy` (the frozen text encoder), `words.npy` (TF-IDF and truncated SVD: exact words, which sentence
-embeddings blur), `cooccurrence.npy` (items bought by the same users; training interactions only), and
-residual k-means IDs `<vectors>-<codes>-<seed>.index.json.gz`, where `fused` are the three side by side.
+embeddings blur), `cooccurrence.npy` (items bought by the same users) and `successors.npy` (what comes after
+what), both from training interactions only, and residual k-means IDs `VECTORS-CODES-SEED.index.json.gz`,
+where `fused` are the first three side by side.
 """
 
 from __future__ import annotations
@@ -52,6 +53,32 @@ def cooccurrence(train: InteractionLog, item_ids: list[str], dim: int) -> np.nda
     return (left * np.sqrt(singular)).astype(np.float32)
 
 
+def successors(train: InteractionLog, item_ids: list[str], dim: int) -> np.ndarray:
+    """What follows an item and what it follows: both sides of a truncated SVD, `[items, 2 * dim]`.
+
+    Transitions to the next, second and third item of a history count 1, .5 and .3; a count is divided by the
+    root of the product of both items' totals plus 20, as in `MarkovKNN`. Co-occurrence is symmetric, what is
+    bought next is not.
+    """
+    row_of = {item: row for row, item in enumerate(item_ids)}
+    histories = train.histories()
+    rows = np.array([row_of[item] for item in histories.item_ids])[histories.items]
+    users = np.repeat(np.arange(len(histories.offsets) - 1), np.diff(histories.offsets))
+    counts = csr_matrix((len(item_ids), len(item_ids)))
+    for gap, weight in ((1, 1.0), (2, 0.5), (3, 0.3)):
+        same = users[gap:] == users[:-gap]
+        pairs = (rows[:-gap][same], rows[gap:][same])
+        counts += csr_matrix((np.full(int(same.sum()), weight), pairs), shape=counts.shape)
+    found: coo_matrix = counts.tocoo()
+    left, entered = np.asarray(counts.sum(axis=1)).ravel(), np.asarray(counts.sum(axis=0)).ravel()
+    values = found.data / (np.sqrt(left[found.row] * entered[found.col]) + 20)
+    matrix = csr_matrix((values, (found.row, found.col)), shape=counts.shape)
+    before, singular, after = svds(matrix, k=dim, random_state=0)
+    return np.concatenate([before * np.sqrt(singular), after.T * np.sqrt(singular)], axis=1).astype(
+        np.float32
+    )
+
+
 def unit(vectors: np.ndarray) -> np.ndarray:
     """Rows of length 1, zeros as they are."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -85,6 +112,7 @@ def main() -> None:
     parser.add_argument("--fields", nargs="+", default=["title", "brand", "categories", "description"])
     parser.add_argument("--cache", type=Path, help="folder of encoded texts; default in --output")
     parser.add_argument("--dim", type=int, default=128, help="width of words and co-occurrence vectors")
+    parser.add_argument("--successor-dim", type=int, default=192, help="of each side")
     parser.add_argument("--shapes", nargs="+", default=["3x256"], help="of the IDs from minilm")
     parser.add_argument("--seeds", type=int, default=3, help="ID sets of 3x256 from minilm and from fused")
     arguments = parser.parse_args()
@@ -101,10 +129,12 @@ def main() -> None:
         "minilm": minilm.vectors_for(ids).astype(np.float32),
         "words": words.vectors_for(ids).astype(np.float32),
         "cooccurrence": cooccurrence(log.leave_one_out().train, ids, arguments.dim),
+        "successors": successors(log.leave_one_out().train, ids, arguments.successor_dim),
     }
     for name, rows in vectors.items():
         np.save(arguments.output / f"{name}.npy", rows.astype(np.float16))
-    vectors["fused"] = np.concatenate([unit(vectors[name]) for name in vectors], axis=1)
+    fused = ("minilm", "words", "cooccurrence")
+    vectors["fused"] = np.concatenate([unit(vectors[name]) for name in fused], axis=1)
     jobs = [("minilm", shape, 0) for shape in arguments.shapes]
     jobs += [(name, "3x256", seed) for name in ("minilm", "fused") for seed in range(arguments.seeds)]
     for name, shape, seed in dict.fromkeys(jobs):
