@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev quickstart test test-fast lint format wheel clean
+.PHONY: help setup setup-dev quickstart test test-fast lint format docs wheel clean
 
 help: ## Show the targets.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -49,8 +49,11 @@ format: $(VENV)/.dev ## Rewrite the code in the house's format.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: $(VENV)/.dev ## Build the documentation into site/.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 wheel: $(VENV)/.dev ## Build the wheel into dist/.
 	$(BIN)/python -m build --wheel
 
 clean: ## Remove .venv and everything built.
-	rm -rf $(VENV) build dist outputs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist site outputs .pytest_cache .mypy_cache .ruff_cache .hypothesis

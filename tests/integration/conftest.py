@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from genrec import GenRecError, Recipe, SyntheticWorld
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -77,3 +81,86 @@ def quickstart(tmp_path_factory: pytest.TempPathFactory, genrec: Genrec) -> Quic
     """The small quickstart, run once a session."""
     folder = tmp_path_factory.mktemp("quickstart") / "out"
     return Quickstart(folder, genrec("quickstart", f"output_dir={folder}", *SMALL).stdout)
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of markdown and what it shows."""
+
+    path: Path
+
+    @property
+    def text(self) -> str:
+        return self.path.read_text(encoding="utf-8")
+
+    def blocks(self, language: str) -> list[str]:
+        """Its code blocks of a language, in order."""
+        return re.findall(rf"^```{language}\n(.*?)^```$", self.text, flags=re.MULTILINE | re.DOTALL)
+
+    def check_commands(self) -> None:
+        """Holds every command to what there is: commands, options, recipes, targets, files."""
+        from typer.main import get_command
+
+        from genrec.cli.main import app
+
+        known = get_command(app).commands  # type: ignore[attr-defined]
+        makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+        for line in "\n".join(self.blocks("bash")).replace("\\\n", " ").splitlines():
+            words = [word for word in shlex.split(line, comments=True) if not re.match(r"[A-Z_]+=", word)]
+            if "|" in words:
+                words = words[words.index("|") + 1 :]
+            if words[:1] == ["genrec"]:
+                assert words[1] in known, line
+                options = {name for parameter in known[words[1]].params for name in parameter.opts}
+                shown = {word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)}
+                assert shown <= options | {"-k", "--help"}, line
+                if words[1] in ("check", "preview", "build-ids", "align", "evaluate"):
+                    changed = [word for word in words[3:] if "=" in word and not word.startswith("-")]
+                    try:
+                        Recipe.load(words[2], changed)
+                    except GenRecError as error:
+                        pytest.fail(f"{line}: {error}")
+            elif words[:1] == ["make"]:
+                assert f"\n{words[1]}:" in makefile, line
+            elif words[:1] in (["accelerate"], ["python"]):
+                assert all((ROOT / w).is_file() for w in words if w.endswith((".yaml", ".py"))), line
+
+    def check_links(self) -> None:
+        """Holds every link into the project to a file that is there."""
+        for target in re.findall(r"\]\((?!http)([^)#]+)(?:#[^)]*)?\)", self.text):
+            assert (self.path.parent / target).exists(), f"{self.path.name}: {target}"
+
+
+@pytest.fixture
+def shop_folder(quickstart: Quickstart, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with the files that pages read: a small shop, and the quickstart's bundle.
+
+    The hub is a folder beside them: no test reaches a network (`tests/unit/hub` tests the real protocol).
+    """
+    from genrec import GenerativeRecommender
+
+    world = SyntheticWorld.generate(seed=1, num_items=60, num_users=80)
+    world.items.write(tmp_path / "items.jsonl.gz")
+    world.interactions.write(tmp_path / "interactions.csv.gz")
+    (tmp_path / "outputs" / "quickstart").mkdir(parents=True)
+    (tmp_path / "outputs" / "quickstart" / "bundle").symlink_to(quickstart.bundle)
+    monkeypatch.chdir(tmp_path)
+    load = GenerativeRecommender.from_pretrained
+
+    def push(recommender: GenerativeRecommender, repo_id: str, **options: object) -> str:
+        recommender.save_pretrained(tmp_path / "hub" / repo_id)
+        return "0" * 40
+
+    def pull(name: str, **options: object) -> GenerativeRecommender:
+        found = tmp_path / "hub" / name
+        return load(found if found.is_dir() else name, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(GenerativeRecommender, "push_to_hub", push)
+    monkeypatch.setattr(GenerativeRecommender, "from_pretrained", staticmethod(pull))
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def page() -> Callable[[str], Page]:
+    """Pages by their path in the project."""
+    return lambda name: Page(ROOT / name)
