@@ -10,8 +10,10 @@ from genrec.hub.bundle_facts import (
     bundle_kind,
     check_parts,
     open_bundle,
+    readable,
     saved_weights_digest,
     versions,
+    weights_digest,
 )
 from genrec.hub.carried_terms import carried_terms
 from genrec.hub.fetching import bundle_folder
@@ -31,6 +33,8 @@ __all__ = [
     "open_bundle",
     "publish_bundle",
     "publish_catalog",
+    "readable",
     "saved_weights_digest",
     "versions",
+    "weights_digest",
 ]

@@ -5,14 +5,15 @@ Does not know what is done with a bundle's parts, nor any recommender.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from genrec.artifacts import Migrations, file_sha256, open_artifact, read_manifest
 from genrec.config import fingerprint
-from genrec.errors import ArtifactError
+from genrec.errors import ArtifactError, GenRecError
 
 LANGUAGE_MODEL = "bundle"  # kinds in the manifest
 ITEM_LEVEL = "item_level_bundle"
@@ -122,6 +123,26 @@ def open_bundle(folder: str | Path, *, kind: str) -> dict[str, Any]:
         )
     check_parts(folder, facts, {"weights": weights_digest(files)} if "weights" in prints else {})
     return facts
+
+
+@contextlib.contextmanager
+def readable(folder: str | Path) -> Iterator[None]:
+    """Turns whatever the readers of a bundle's parts raise into an `ArtifactError`.
+
+    A manifest can be right about files that make no sense; tokenizers, safetensors and transformers then
+    raise what they like. genrec's own errors, a missing package and a lack of memory pass through.
+    """
+    try:
+        yield
+    except (GenRecError, ImportError, MemoryError):
+        raise
+    except Exception as error:
+        lines = str(error).splitlines() or [""]
+        raise ArtifactError(
+            f"{folder} holds a part that cannot be read",
+            received=f"{type(error).__name__}: {lines[0][:200]}",
+            remedy="save the recommender again with save_pretrained",
+        ) from error
 
 
 def check_file_names(files: Mapping[str, str]) -> None:

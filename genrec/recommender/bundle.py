@@ -25,7 +25,7 @@ from genrec.catalog import Catalog
 from genrec.config import build, read_yaml, to_mapping, write_yaml
 from genrec.data import ItemTable
 from genrec.errors import ArtifactError, ConfigError
-from genrec.hub import LANGUAGE_MODEL, check_parts, open_bundle, saved_weights_digest, versions
+from genrec.hub import LANGUAGE_MODEL, check_parts, open_bundle, readable, saved_weights_digest, versions
 from genrec.recommender.origin import origin_of
 from genrec.semantic_ids import ItemTokenizer
 from genrec.vocabulary import SemanticIdVocabulary, load_base
@@ -119,6 +119,13 @@ def _model_rows(model: PreTrainedModel | PeftModel) -> int:
     return int(cast(Tensor, weight).shape[0])
 
 
+def _read_metrics(folder: Path) -> dict[str, Any]:
+    found = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    if not isinstance(found, dict):
+        raise TypeError(f"metrics.json holds a {type(found).__name__}")
+    return found
+
+
 def _is_quantized(model: PreTrainedModel | PeftModel) -> bool:
     return getattr(model.config, "quantization_config", None) is not None
 
@@ -185,6 +192,13 @@ def read_bundle(
             remedy=f"use one of {', '.join(map(repr, QUANTIZATIONS))}",
         )
     facts = open_bundle(folder, kind=LANGUAGE_MODEL)
+    with readable(folder):
+        return _read_parts(folder, facts, base, device, quantization)
+
+
+def _read_parts(
+    folder: Path, facts: dict[str, Any], base: str | Path | None, device: str, quantization: str | None
+) -> dict[str, Any]:
     text_tokenizer = AutoTokenizer.from_pretrained(folder / "text_tokenizer", trust_remote_code=False)
     vocabulary = SemanticIdVocabulary.load(folder)
     check_parts(folder, facts, {"vocabulary": vocabulary.fingerprint()})
@@ -222,5 +236,5 @@ def read_bundle(
         if facts.get("item_tokenizer")
         else None,
         "recipe": read_yaml(folder / "recipe.yaml"),
-        "metrics": json.loads((folder / "metrics.json").read_text(encoding="utf-8")),
+        "metrics": _read_metrics(folder),
     }

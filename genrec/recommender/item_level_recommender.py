@@ -27,6 +27,7 @@ from genrec.hub import (
     bundle_folder,
     check_parts,
     open_bundle,
+    readable,
     saved_weights_digest,
     versions,
 )
@@ -243,20 +244,25 @@ class ItemLevelRecommender:
         """
         folder = bundle_folder(repo_or_folder, revision=revision, token=token)
         facts = open_bundle(folder, kind=ITEM_LEVEL)
-        catalog, items = Catalog.load(folder / "catalog"), ItemTable.read(folder / ITEMS_FILE)
-        check_parts(folder, facts, {"catalog": catalog.fingerprint(), "items": items.fingerprint()})
-        settings = folder / "settings.yaml"
-        model = ItemLevelModel.from_pretrained(folder / "model", use_safetensors=True).eval()
-        cast(nn.Module, model).to(device)
-        return cls(
-            model,
-            catalog,
-            items,
-            settings=build(ItemLevelSettings, read_yaml(settings), source=str(settings)),
-            embeddings=EmbeddingTable.load(folder / "embeddings") if facts.get("embeddings") else None,
-            item_tokenizer=ItemTokenizer.load(folder / "item_tokenizer")
-            if facts.get("item_tokenizer")
-            else None,
-            recipe=read_yaml(folder / "recipe.yaml"),
-            metrics=json.loads((folder / "metrics.json").read_text(encoding="utf-8")),
-        )
+        with readable(folder):
+            return cls(**_read_parts(folder, facts, device))
+
+
+def _read_parts(folder: Path, facts: dict[str, Any], device: str) -> dict[str, Any]:
+    catalog, items = Catalog.load(folder / "catalog"), ItemTable.read(folder / ITEMS_FILE)
+    check_parts(folder, facts, {"catalog": catalog.fingerprint(), "items": items.fingerprint()})
+    settings, tokenizer = folder / "settings.yaml", folder / "item_tokenizer"
+    model = ItemLevelModel.from_pretrained(
+        folder / "model", use_safetensors=True, trust_remote_code=False
+    ).eval()
+    cast(nn.Module, model).to(device)
+    return {
+        "model": model,
+        "catalog": catalog,
+        "items": items,
+        "settings": build(ItemLevelSettings, read_yaml(settings), source=str(settings)),
+        "embeddings": EmbeddingTable.load(folder / "embeddings") if facts.get("embeddings") else None,
+        "item_tokenizer": ItemTokenizer.load(tokenizer) if facts.get("item_tokenizer") else None,
+        "recipe": read_yaml(folder / "recipe.yaml"),
+        "metrics": json.loads((folder / "metrics.json").read_text(encoding="utf-8")),
+    }

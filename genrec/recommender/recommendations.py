@@ -68,7 +68,7 @@ def known_items(catalog: Container[str], history: Sequence[str], unknown: Unknow
     if strangers and unknown == "error":
         raise DataError(
             "the history names items that are not in the catalog",
-            received=", ".join(map(repr, strangers[:5])),
+            received=", ".join(repr(item)[:80] for item in strangers[:5]),
             remedy='leave them out, or pass unknown="skip"',
         )
     return [item for item in history if item in catalog]

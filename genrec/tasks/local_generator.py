@@ -99,8 +99,12 @@ class LocalGenerator:
             from transformers import AutoModelForCausalLM, AutoTokenizer
 
             try:
-                text_tokenizer = AutoTokenizer.from_pretrained(self.model, padding_side="left")
-                model: Any = AutoModelForCausalLM.from_pretrained(self.model, dtype="auto")
+                text_tokenizer = AutoTokenizer.from_pretrained(
+                    self.model, padding_side="left", trust_remote_code=False
+                )
+                model: Any = AutoModelForCausalLM.from_pretrained(
+                    self.model, dtype="auto", trust_remote_code=False
+                )
             except (OSError, ValueError) as error:
                 raise GenerationError(
                     f"the language model {self.model} cannot be loaded",

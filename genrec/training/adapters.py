@@ -198,7 +198,9 @@ def _on_plain_base(model: PeftModel, base: PreTrainedModel | None) -> PeftModel:
             )
         base = cast(
             PreTrainedModel,
-            AutoModelForCausalLM.from_pretrained(name, revision=config.revision, dtype=torch.bfloat16),
+            AutoModelForCausalLM.from_pretrained(
+                name, revision=config.revision, dtype=torch.bfloat16, trust_remote_code=False
+            ),
         )
     grow(base, len(quantised.get_input_embeddings().weight))
     for target, source in (
