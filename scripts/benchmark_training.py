@@ -13,6 +13,8 @@ import argparse
 import logging
 import sys
 import tempfile
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import benchmark_training_adapters as adapters
@@ -24,7 +26,7 @@ import torch
 from benchmark_training_results import Result, facts_of_machine, table, write_json
 from benchmark_training_shapes import Shape
 
-PARTS = ("convergence", "adapters", "lora", "data", "loss")
+PARTS = ("convergence", "adapters", "loss", "lora", "data")
 QUICK = ("data.num_items=200", "data.num_users=400", "align.patience=1", "align.validation_users=200")
 
 
@@ -56,37 +58,41 @@ def main() -> int:
     logging.getLogger("benchmark").setLevel(logging.INFO)
     results: list[Result] = []
     with tempfile.TemporaryDirectory() as folder:
-        overrides = [f"output_dir={folder}", *(QUICK if given.quick else ()), *given.overrides]
-        if "convergence" in given.only:
-            results += convergence.measure(
-                given.recipe,
-                overrides,
-                given.seeds,
-                every_steps=given.every,
-                budget=1.5 if given.quick else given.budget,
-                full_softmax=given.full_softmax,
-                minutes=given.minutes,
-                kept=given.keep,
-            )
-        if "adapters" in given.only:
-            tokens = given.tokens or 4096
-            shape = Shape(2, 256, 16_000) if given.quick else Shape(given.layers)
-            results += adapters.measure(shape, tokens, given.times)
-        if "lora" in given.only:
-            results += lora.measure(8 if given.quick else given.histories, quick=given.quick)
-        if "data" in given.only:
-            users = given.users or (50_000 if given.quick else 1_000_000)
-            shop = [f"output_dir={folder}", *(overrides[1:] if given.quick else ())]
-            results += data.measure(shop, users, *((300, 200, 400) if given.quick else (3000, 1000, 3000)))
-        if "loss" in given.only:
-            tokens = given.tokens or (256 if given.quick else 4096)
-            width = 1024 if torch.accelerator.is_available() else 256
-            results += loss.measure(tokens, 128 if given.quick else width)
-    if given.json:
-        facts = {"arguments": sys.argv[1:], **facts_of_machine()}
-        write_json(given.json, results, facts)
+        for part in parts(given, folder):
+            results += part()
+            if given.json:  # a run that is stopped keeps what it has
+                write_json(given.json, results, {"arguments": sys.argv[1:], **facts_of_machine()})
     sys.stdout.write(table(results))
     return 0
+
+
+def parts(given: argparse.Namespace, folder: str) -> Iterator[Callable[[], list[Result]]]:
+    """What is to be measured, one after the other."""
+    overrides = [f"output_dir={folder}", *(QUICK if given.quick else ()), *given.overrides]
+    if "convergence" in given.only:
+        yield lambda: convergence.measure(
+            given.recipe,
+            overrides,
+            given.seeds,
+            every_steps=given.every,
+            budget=1.5 if given.quick else given.budget,
+            full_softmax=given.full_softmax,
+            minutes=given.minutes,
+            kept=given.keep,
+        )
+    if "adapters" in given.only:
+        shape = Shape(2, 256, 16_000) if given.quick else Shape(given.layers)
+        yield lambda: adapters.measure(shape, given.tokens or 4096, given.times)
+    if "loss" in given.only:
+        width = 128 if given.quick else 1024 if torch.accelerator.is_available() else 256
+        yield lambda: loss.measure(given.tokens or (256 if given.quick else 4096), width)
+    if "lora" in given.only:
+        for size, shape in lora.shapes(given.quick).items():
+            yield partial(lora.measure, size, shape, 8 if given.quick else given.histories)
+    if "data" in given.only:
+        users = given.users or (50_000 if given.quick else 1_000_000)
+        shop = [f"output_dir={folder}", *(overrides[1:] if given.quick else ())]
+        yield lambda: data.measure(shop, users, *((300, 200, 400) if given.quick else (3000, 1000, 3000)))
 
 
 if __name__ == "__main__":

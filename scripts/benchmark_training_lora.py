@@ -13,15 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from benchmark_training_results import (
-    Result,
-    attempt,
-    device,
-    fresh_process,
-    memory,
-    reset_peak,
-    synchronised,
-)
+from benchmark_training_results import Result, apart, attempt, device, memory, reset_peak, synchronised
 from benchmark_training_shapes import Shape, catalog_of, tokens_of, vocabulary_at_end
 from datasets import Dataset
 from peft import LoraConfig
@@ -72,6 +64,7 @@ class Pace(TrainerCallback):
 
 def run(which: str, shape: Shape, batch: int) -> tuple[float, float]:
     """Tokens a second, and MiB at the peak of training with the model, of one trainer."""
+    before = memory() if torch.accelerator.is_available() else 0.0
     rng = np.random.default_rng(0)
     catalog = catalog_of([f"item{number:05d}" for number in range(ITEMS)], SPEC)
     users = batch * (WARM + STEPS + 1)
@@ -124,13 +117,13 @@ def run(which: str, shape: Shape, batch: int) -> tuple[float, float]:
         pace = trainer.data_collator = Pace(trainer.data_collator)
         trainer.add_callback(pace)
         trainer.train()
-    return pace.tokens_a_second, memory(peak=True)
+    return pace.tokens_a_second, memory(peak=True) - before
 
 
 def both(name: str, shape: Shape, batch: int) -> list[Result]:
-    """The two trainers, each in a fresh process."""
-    theirs, their_peak = fresh_process(run, "trl", shape, batch)
-    ours, our_peak = fresh_process(run, "genrec", shape, batch)
+    """The two trainers, apart from each other."""
+    theirs, their_peak = apart(run, "trl", shape, batch)
+    ours, our_peak = apart(run, "genrec", shape, batch)
     return [
         Result(f"{name}: plain trl", theirs, "tokens/s"),
         Result(f"{name}: genrec", ours, "tokens/s"),
@@ -141,16 +134,14 @@ def both(name: str, shape: Shape, batch: int) -> list[Result]:
     ]
 
 
-def measure(batch: int, *, quick: bool) -> list[Result]:
-    """The shapes of 0.5B and 7B where there is a GPU; a tiny one for a quick look; else nothing."""
+def shapes(quick: bool) -> dict[str, Shape]:
+    """The shapes of 0.5B and 7B where there is a GPU; a tiny one for a quick look; else none."""
     if quick:
-        shapes = {"tiny": TINY}
-    elif torch.accelerator.is_available():
-        shapes = {"0.5B": HALF, "7B": SEVEN}
-    else:
-        return [Result("LoRA of the 0.5B and 7B shapes", float("nan"), "", note="not measured: needs a GPU")]
-    results = []
-    for size, shape in shapes.items():
-        name = f"LoRA r {RANK} of the {size} shape, {batch} histories a step"
-        results += attempt(name, both, name, shape, batch)
-    return results
+        return {"tiny": TINY}
+    return {"0.5B": HALF, "7B": SEVEN} if torch.accelerator.is_available() else {}
+
+
+def measure(size: str, shape: Shape, batch: int) -> list[Result]:
+    """One shape."""
+    name = f"LoRA r {RANK} of the {size} shape, {batch} histories a step"
+    return attempt(name, both, name, shape, batch)

@@ -1,7 +1,7 @@
 """Peak memory of the loss over a large vocabulary, every position supervised, against trl's chunked head.
 
-Both take one training step (forward and backward) of the same model of one thin layer, each in a process of
-its own; the memory is what the step needs beyond model and batch, the head's gradient included.
+Both take one training step (forward and backward) of the same model of one thin layer, apart from each other;
+the memory is what the step needs beyond model and batch, the head's gradient included.
 
 Does not know the other parts of the benchmark.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from benchmark_training_results import Result, attempt, device, fresh_process, memory, reset_peak
+from benchmark_training_results import Result, apart, attempt, device, memory, reset_peak
 from benchmark_training_shapes import PADDED_MATRIX, Shape, catalog_of, tokens_of, vocabulary_at_end
 from trl.trainer.utils import add_fused_lm_head
 
@@ -48,14 +48,14 @@ def step(which: str, rows: int, width: int, tokens: int) -> tuple[float, float, 
 
 
 def measure(tokens: int, width: int, rows: int = PADDED_MATRIX) -> list[Result]:
-    """Both steps, each in a fresh process, or a row that says why not."""
+    """Both steps, apart from each other, or a row that says why not."""
     return attempt(f"peak of the loss, {rows:,} rows", both, tokens, width, rows)
 
 
 def both(tokens: int, width: int, rows: int) -> list[Result]:
     """The two peaks and their ratio."""
-    ours, loss, gradient = fresh_process(step, "genrec", rows, width, tokens)
-    theirs, trl_loss, trl_gradient = fresh_process(step, "trl", rows, width, tokens)
+    ours, loss, gradient = apart(step, "genrec", rows, width, tokens)
+    theirs, trl_loss, trl_gradient = apart(step, "trl", rows, width, tokens)
     same = abs(loss / trl_loss - 1) < TOLERANCE and abs(gradient / trl_gradient - 1) < TOLERANCE
     vocabulary = rows + tokens_of(SPEC)
     shape = f"loss, {vocabulary:,} tokens of vocabulary, {tokens:,} positions, width {width}, float32"

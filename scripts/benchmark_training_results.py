@@ -86,6 +86,18 @@ def write_json(path: Path, results: Sequence[Result], facts: dict[str, object]) 
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
+def apart(function: Callable[..., T], *arguments: object) -> T:
+    """What `function` returns where nothing else counts as its memory.
+
+    That is a process of its own, or with a GPU, whose allocator tells exactly, this one with a clean GPU.
+    """
+    if not torch.accelerator.is_available():
+        return fresh_process(function, *arguments)
+    gc.collect()
+    torch.cuda.empty_cache()
+    return function(*arguments)
+
+
 def fresh_process(function: Callable[..., T], *arguments: object) -> T:
     """What `function` returns in a process of its own, whose memory nothing else has touched."""
     context = multiprocessing.get_context("spawn")
