@@ -53,7 +53,7 @@ def main() -> int:
     parser.add_argument("--tokens", type=int, help="tokens a step of adapters and loss")
     parser.add_argument("--histories", type=int, default=128, help="rows a step of lora")
     parser.add_argument("--users", type=int, help="users whose rows are held against memory")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     logging.basicConfig(level=logging.ERROR, format="%(message)s")
     logging.getLogger("benchmark").setLevel(logging.INFO)
     results: list[Result] = []
