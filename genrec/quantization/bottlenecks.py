@@ -13,6 +13,7 @@ from vector_quantize_pytorch import FSQ, LFQ, ResidualFSQ, ResidualVQ
 
 EMA_DECAY = 0.95  # of the codebooks' moving averages
 KMEANS_ITERATIONS = 20
+INVERSE_TEMPERATURE = 1.0  # of the softmax in LFQ's entropies; the values have a variance of 1
 DEAD_SHARE = 0.1  # a code used less often than this share of the average use is dead and set anew
 
 
@@ -95,7 +96,10 @@ class ResidualScalarBottleneck(nn.Module):
 
 
 class BinaryBottleneck(nn.Module):
-    """Lookup-free quantization (arXiv 2310.05737): signs, and the two entropies as loss.
+    """Lookup-free quantization (arXiv 2310.05737): signs of standardised values, and two entropies as loss.
+
+    The values are standardised by the batch (running statistics outside training), so that each bit starts
+    out evenly used; without it an encoder with biases gives all rows one sign, and no gradient undoes that.
 
     Args:
         bits: Bits a position.
@@ -105,8 +109,10 @@ class BinaryBottleneck(nn.Module):
 
     def __init__(self, bits: int, num_codebooks: int, entropy_weight: float) -> None:
         super().__init__()
+        width = bits * num_codebooks
+        self.standardize = nn.BatchNorm1d(width, affine=False)
         self.layers = LFQ(
-            dim=bits * num_codebooks,
+            dim=width,
             codebook_size=1 << bits,
             num_codebooks=num_codebooks,
             entropy_loss_weight=entropy_weight,
@@ -114,5 +120,18 @@ class BinaryBottleneck(nn.Module):
 
     def forward(self, latents: Tensor) -> tuple[Tensor, Tensor]:
         """Signs ``[b, positions * bits]`` and the entropy loss."""
-        quantized, _, loss = self.layers(latents[None])  # [1, b, positions * bits]
+        if self.training and len(latents) == 1:  # one row has no spread
+            latents = latents.repeat(2, 1)
+            quantized, loss = self.forward(latents)
+            return quantized[:1], loss
+        values = self.standardize(latents)
+        quantized, _, loss = self.layers(values[None], inv_temperature=INVERSE_TEMPERATURE)
         return quantized[0], loss
+
+    def statistics(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of each latent value, float64 ``[positions * bits]``."""
+        mean, variance = self.standardize.running_mean, self.standardize.running_var
+        if mean is None or variance is None:
+            raise RuntimeError("the statistics of the latent are kept")
+        deviation = (variance + self.standardize.eps).sqrt()
+        return mean.cpu().numpy().astype(np.float64), deviation.cpu().numpy().astype(np.float64)

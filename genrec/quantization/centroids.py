@@ -17,8 +17,10 @@ Clustering = Literal["kmeans", "minibatch", "balanced"]
 
 _START_ROWS = 16  # rows a centroid among which k-means++ looks for the first ones
 _SETTLED = 1e-4  # share of the vectors' variance; centroids that move less have settled
-_BALANCING_ROUNDS = 10  # of new prices and new centroids, after k-means
-_PRICE_STEPS = 30  # changes of the prices in a round
+_BALANCING_ROUNDS = 12  # of new prices and new centroids, after k-means
+_PRICE_STEPS = 10  # turns of Sinkhorn's algorithm in a round
+_FIRST_BLUR = 0.1  # weight of the entropy in the first round, as a share of the mean squared distance
+_BLUR_FALLS = 0.8  # from a round to the next
 
 
 def sampled_rows(vectors: np.ndarray, most: int, seed: int) -> np.ndarray:
@@ -103,21 +105,41 @@ def _lloyd(rows: np.ndarray, centroids: np.ndarray, iterations: int, threads: in
 def _balanced(rows: np.ndarray, centroids: np.ndarray, threads: int) -> tuple[np.ndarray, np.ndarray]:
     """Centroids and prices under which each centroid gets about as many rows as any other.
 
-    The prices climb the dual of optimal transport between the rows and equal masses: its gradient is how far
-    a centroid's share is from even.
+    The prices are the dual variables of optimal transport between the rows and equal masses, found by
+    Sinkhorn's algorithm while the entropy's weight falls; the centroids follow their rows in between.
     """
     prices = np.zeros(len(centroids), dtype=np.float32)
-    step = float(_assigned(rows, centroids, prices, threads)[1].mean())
+    labels, least = _assigned(rows, centroids, prices, threads)
+    blur = _FIRST_BLUR * max(float(least.mean()), 1e-30)
     for number in tqdm(range(_BALANCING_ROUNDS), desc="balancing", leave=False, disable=None):
-        for inner in range(_PRICE_STEPS):
+        if number:
             labels, least = _assigned(rows, centroids, prices, threads)
-            shares = np.bincount(labels, minlength=len(centroids)) * (len(centroids) / len(rows))
-            rate = 0.2 * step / np.sqrt(1.0 + number * _PRICE_STEPS + inner)
-            prices += (rate * np.clip(shares - 1.0, -1.0, 2.0)).astype(np.float32)
-        prices -= prices.min()
-        if number < _BALANCING_ROUNDS - 1:  # the last prices belong to the centroids as they are
             centroids = _means(rows, labels, least, centroids, threads)
+            blur *= _BLUR_FALLS
+        for _ in range(_PRICE_STEPS):
+            masses = _masses(rows, centroids, prices, blur, threads)
+            even = len(rows) / len(centroids)
+            prices += np.float32(blur) * np.log(np.maximum(masses, 1e-6 * even) / even).astype(np.float32)
+            prices -= prices.min()
     return centroids, prices
+
+
+def _masses(
+    rows: np.ndarray, centroids: np.ndarray, prices: np.ndarray, blur: float, threads: int
+) -> np.ndarray:
+    """Rows that each centroid gets, float64 ``[K]``, when each row is shared out by ``exp(-cost / blur)``."""
+    doubled = np.ascontiguousarray((2.0 / blur * centroids).T)  # [d, K]
+    offsets = (np.einsum("kd,kd->k", centroids, centroids) + prices) / np.float32(blur)
+
+    def shared_out(one: slice) -> np.ndarray:
+        shares = rows[one] @ doubled  # [b, K]
+        shares -= offsets
+        shares -= shares.max(axis=1, keepdims=True)
+        np.exp(shares, out=shares)
+        shares /= shares.sum(axis=1, keepdims=True)
+        return np.asarray(shares.sum(axis=0, dtype=np.float64))
+
+    return np.sum(list(each_block(shared_out, len(rows), threads=threads)), axis=0)
 
 
 def _assigned(

@@ -28,7 +28,8 @@ _MOST_BITS = 16
 class LFQ:
     """Lookup-free quantization (arXiv 2310.05737, section 3.1): binary codes.
 
-    The encoder gives each position `bits` values; their signs are its code, the first value the highest bit.
+    The encoder gives each position `bits` values; whether they lie above or below their mean is its code, the
+    first value the highest bit.
     Two entropies are trained beside the reconstruction: each vector is to be sure of its code, and all codes
     are to be used.
 
@@ -85,6 +86,7 @@ class LFQ:
             seed=seed,
         )
         self.training_record: dict[str, Any] = {}
+        self._mean, self._deviation = np.zeros(0), np.ones(0)  # of the latent's values, [positions * bits]
 
     @property
     def codebook_sizes(self) -> tuple[int, ...]:
@@ -106,12 +108,13 @@ class LFQ:
         from genrec.quantization.bottlenecks import BinaryBottleneck
 
         kept = FitCheckpoint(checkpoint, NAME, self._settings(), vectors)
-        _, epochs = self.latent_space.fit(
+        bottleneck, epochs = self.latent_space.fit(
             vectors,
             lambda: BinaryBottleneck(self.bits, self.num_codebooks, self.entropy_weight),
             warm_up_rows=1,
             kept=kept,
         )
+        self._mean, self._deviation = bottleneck.statistics()
         self.training_record = training_facts(self, vectors) | {"epochs": epochs}
         kept.clear()
         return self
@@ -140,7 +143,7 @@ class LFQ:
         The positions are independent: the prefix adds the same to every value and is left out.
         """
         checked_codes(codes, self.codebook_sizes)
-        values = self._ready().latents(vectors)[:, -self.bits :]
+        values = self._standardized(self._ready().latents(vectors))[:, -self.bits :]
         grid = self._signs(np.arange(self.codebook_sizes[-1])[:, None])[:, 0]  # [K, bits]
         return squared_distances(values, grid).astype(np.float32)
 
@@ -149,7 +152,8 @@ class LFQ:
         checked = checked_codes(prefixes, self.codebook_sizes[:-1])
         width = (self.num_codebooks - 1) * self.bits
         points = self._signs(checked).reshape(len(checked), width)
-        return squared_distances(self._ready().latents(vectors)[:, :width], points).astype(np.float32)
+        values = self._standardized(self._ready().latents(vectors))[:, :width]
+        return squared_distances(values, points).astype(np.float32)
 
     def save(self, folder: str | Path) -> None:
         """Writes settings, weights and the training record; `load_quantizer` reads them back.
@@ -157,7 +161,8 @@ class LFQ:
         Raises:
             DataError: Not fitted.
         """
-        write_quantizer(folder, NAME, self._settings(), self._ready().arrays(), self.training_record)
+        arrays = self._ready().arrays() | {"latent.mean": self._mean, "latent.deviation": self._deviation}
+        write_quantizer(folder, NAME, self._settings(), arrays, self.training_record)
 
     @classmethod
     def load(cls, folder: str | Path) -> LFQ:
@@ -169,6 +174,7 @@ class LFQ:
         with read_quantizer(folder, NAME) as (settings, arrays, record):
             quantizer = cls(**settings)
             quantizer.latent_space.restore(arrays)
+            quantizer._mean, quantizer._deviation = arrays["latent.mean"], arrays["latent.deviation"]
             quantizer.training_record = record
         return quantizer
 
@@ -181,6 +187,9 @@ class LFQ:
             raise not_fitted(self)
         return self.latent_space
 
+    def _standardized(self, latents: np.ndarray) -> np.ndarray:
+        return np.asarray((latents - self._mean) / self._deviation)
+
     def _weights(self) -> np.ndarray:
         return 1 << np.arange(self.bits)[::-1]
 
@@ -189,5 +198,6 @@ class LFQ:
         return np.where(codes[..., None] & self._weights(), 1.0, -1.0)
 
     def _codes(self, latents: np.ndarray) -> np.ndarray:
-        positive = latents.reshape(len(latents), self.num_codebooks, self.bits) > _NUDGE
+        values = self._standardized(latents)
+        positive = values.reshape(len(latents), self.num_codebooks, self.bits) > _NUDGE
         return np.asarray((positive * self._weights()).sum(axis=2), dtype=np.int32)
