@@ -67,10 +67,10 @@ def learn_centroids(
 def _start(rows: np.ndarray, size: int, seed: int) -> np.ndarray:
     from sklearn.cluster import kmeans_plusplus
 
-    few = sampled_rows(rows, _START_ROWS * size, seed)
+    few = sampled_rows(rows, _START_ROWS * size, seed).astype(np.float64)  # scikit-learn is quicker in it
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # rows that are all equal
-        return np.array(kmeans_plusplus(few, size, random_state=seed)[0])
+        return np.asarray(kmeans_plusplus(few, size, random_state=seed)[0], dtype=np.float32)
 
 
 def _minibatch(rows: np.ndarray, size: int, iterations: int, seed: int) -> np.ndarray:
@@ -165,16 +165,19 @@ def _means(
     rows: np.ndarray, labels: np.ndarray, least: np.ndarray, centroids: np.ndarray, threads: int
 ) -> np.ndarray:
     """New centroids ``[K, d]``; one without rows becomes the row that is furthest from its own."""
+    from scipy.sparse import csr_array
+
     size = len(centroids)
 
-    def summed(one: slice) -> tuple[np.ndarray, np.ndarray]:
-        order = np.argsort(labels[one], kind="stable")
-        found, starts = np.unique(labels[one][order], return_index=True)
-        return found, np.add.reduceat(rows[one][order], starts, axis=0)
+    def summed(one: slice) -> np.ndarray:
+        block = rows[one]
+        ones = np.ones(len(block), dtype=np.float32)
+        members = csr_array((ones, (labels[one], np.arange(len(block)))), shape=(size, len(block)))
+        return np.asarray(members @ block)
 
     sums = np.zeros(centroids.shape, dtype=np.float64)
-    for found, part in each_block(summed, len(rows), threads=threads):
-        sums[found] += part
+    for part in each_block(summed, len(rows), threads=threads):
+        sums += part
     counts = np.bincount(labels, minlength=size)
     means = (sums / np.maximum(counts, 1)[:, None]).astype(np.float32)
     empty = np.flatnonzero(counts == 0)

@@ -5,12 +5,13 @@ Does not know how any quantizer works.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from genrec.quantization.quantizer import Quantizer
-from genrec.quantization.row_blocks import BLOCK
+from genrec.quantization.row_blocks import blas_on_one_thread, each_block
 
 
 def training_facts(quantizer: Quantizer, vectors: np.ndarray) -> dict[str, Any]:
@@ -19,13 +20,17 @@ def training_facts(quantizer: Quantizer, vectors: np.ndarray) -> dict[str, Any]:
     The relative error is the mean squared distance between vectors and decoded vectors over the vectors'
     variance; 0 is perfect, 1 is as good as the mean.
     """
-    codes = quantizer.encode(vectors)
-    error = spread = 0.0
     mean = vectors.mean(axis=0, dtype=np.float64)
-    for start in range(0, len(vectors), BLOCK):
-        rows = vectors[start : start + BLOCK].astype(np.float64)
-        error += float(np.square(rows - quantizer.decode(codes[start : start + BLOCK])).sum())
-        spread += float(np.square(rows - mean).sum())
+    codes = quantizer.encode(vectors)
+
+    def sums(one: slice) -> tuple[float, float]:
+        rows = vectors[one].astype(np.float64)
+        missed = np.square(rows - quantizer.decode(codes[one])).sum()
+        return float(missed), float(np.square(rows - mean).sum())
+
+    with blas_on_one_thread() as threads:
+        parts = list(each_block(sums, len(vectors), threads=threads))
+    error, spread = (math.fsum(column) for column in zip(*parts, strict=True))
     counts = [np.bincount(column, minlength=2) for column in codes.T]
     return {
         "vectors": len(vectors),

@@ -101,8 +101,8 @@ class ResidualKMeans:
         checked_vectors(vectors, fitting=True)
         kept = FitCheckpoint(checkpoint, NAME, self._settings(), vectors)
         sample = sampled_rows(vectors, self.rows_per_code * self.codebook_size, self.seed)
-        exact = sample.astype(np.float64)
-        residual = self.scaling.fit(exact).apply(exact).astype(np.float32)
+        self.scaling.fit(sample)
+        residual = in_blocks(lambda block: self.scaling.apply(block).astype(np.float32), sample)
         codebooks, prices = [], []
         for position in range(self.num_codebooks):
             found = kept.read(position)
@@ -117,8 +117,7 @@ class ResidualKMeans:
                 kept.write(position, {"codebook": codebook, "prices": price})
             else:
                 codebook, price = found["codebook"], found["prices"]
-            books = ResidualCodebooks([codebook], [price])
-            chosen = in_blocks(books.encode, residual)[:, 0]
+            chosen = _encoded(ResidualCodebooks([codebook], [price]), residual)[:, 0]
             residual = residual - codebook[chosen]
             codebooks.append(codebook)
             prices.append(price)
@@ -206,3 +205,7 @@ class ResidualKMeans:
     def _scaled(self, vectors: np.ndarray) -> np.ndarray:
         rows = checked_vectors(vectors, self._ready().codebooks[0].shape[1])
         return self.scaling.apply(rows.astype(np.float64))
+
+
+def _encoded(books: ResidualCodebooks, rows: np.ndarray) -> np.ndarray:
+    return joined_blocks(lambda one: books.encode(rows[one]), len(rows))
