@@ -139,7 +139,7 @@ def _masses(
         shares /= shares.sum(axis=1, keepdims=True)
         return np.asarray(shares.sum(axis=0, dtype=np.float64))
 
-    return np.sum(list(each_block(shared_out, len(rows), threads=threads)), axis=0)
+    return np.asarray(np.sum(list(each_block(shared_out, len(rows), threads=threads)), axis=0))
 
 
 def _assigned(
