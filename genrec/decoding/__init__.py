@@ -12,6 +12,7 @@ from genrec.decoding.mixed_events import Finished, MixedEvent, MixedReply, Named
 from genrec.decoding.mixed_generation import MixedGenerator
 from genrec.decoding.normalization import NORMALIZATIONS, Normalization, candidate_log_probs
 from genrec.decoding.output_head import Head, LogitsHead, OutputHead, check_head
+from genrec.decoding.prompt_cache import PromptCache
 from genrec.decoding.search_result import BeamSearchResult
 from genrec.decoding.step_model import SearchBackend, StepModel, load_backend
 from genrec.decoding.text_sampling import TextSampling
@@ -33,6 +34,7 @@ __all__ = [
     "NamedItem",
     "Normalization",
     "OutputHead",
+    "PromptCache",
     "SearchBackend",
     "SemanticIdLogitsProcessor",
     "StepModel",

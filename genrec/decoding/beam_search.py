@@ -18,6 +18,7 @@ from genrec.catalog import CatalogTrie
 from genrec.decoding.item_constraints import Allowed, Bonus, GroupLimit, ItemConstraints
 from genrec.decoding.item_scores import score_rows
 from genrec.decoding.normalization import NORMALIZATIONS, Normalization
+from genrec.decoding.prompt_cache import PromptCache
 from genrec.decoding.search_result import BeamSearchResult
 from genrec.decoding.step_model import load_backend
 from genrec.decoding.trie_search import TrieSearch
@@ -46,6 +47,7 @@ class ConstrainedBeamSearch:
         after: Token ids that stand behind an ID; with `full` they are scored, as transformers' generate
             scores tokens it is forced to write.
         eos: Whether the end-of-sequence token is scored behind an ID and `after`.
+        prompt_cache: Keeps beginnings of prompts, as an instruction or a history so far, between calls.
 
     Raises:
         DecodingError: Unknown normaliser, no beam, no end-of-sequence token to score, or a trie that does not
@@ -63,6 +65,7 @@ class ConstrainedBeamSearch:
         before: Sequence[int] = (),
         after: Sequence[int] = (),
         eos: Literal["none", "score"] = "none",
+        prompt_cache: PromptCache | None = None,
     ) -> None:
         if normalize not in NORMALIZATIONS:
             raise DecodingError(
@@ -76,7 +79,7 @@ class ConstrainedBeamSearch:
             )
         self.model = model
         self.trie = trie
-        self.backend = load_backend(model)
+        self.backend = load_backend(model, prompt_cache)
         self.normalize: Normalization = normalize
         self.num_beams = num_beams
         self.tables = TrieTables(trie, vocabulary, model.device)

@@ -16,7 +16,8 @@ from torch.nn import functional
 from genrec.decoding.fused_weights import FusedWeights, state_of
 from genrec.decoding.head_input import HeadInput, at
 from genrec.decoding.output_head import Head
-from genrec.decoding.padding import right_padded
+from genrec.decoding.prefill import Prefill, model_state
+from genrec.decoding.prompt_cache import PromptCache
 from genrec.decoding.row_tree import RowTree, additive
 from genrec.decoding.slot_cache import SlotLayer
 
@@ -26,10 +27,12 @@ class FusedBackend:
 
     Args:
         model: The model.
+        prompt_cache: Keeps beginnings of prompts between searches.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, *, prompt_cache: PromptCache | None = None) -> None:
         self.forward = HeadInput(model)
+        self.prompt_cache = prompt_cache
         self.weights = FusedWeights.of(self.forward.body)
 
     def head(self) -> Head:
@@ -42,13 +45,17 @@ class FusedBackend:
         weights = self.weights
         if weights.state != state_of(self.forward.body):  # trained since, or moved
             weights = self.weights = FusedWeights.of(self.forward.body)
-        ids, real = right_padded(input_ids, real)
-        lengths, slots = real.sum(dim=1), ids.shape[1]
+        cache = self.prompt_cache
+        prompts = Prefill(input_ids, real, cache, None if cache is None else model_state(self.forward.model))
         layers = [SlotLayer(capacity) for _ in weights.layers]
-        steps = FusedSteps(self.forward.body, weights, layers, RowTree(lengths, slots, capacity))
+        prompts.fill(layers)
+        tree = RowTree(prompts.lengths, prompts.slots, capacity)
+        steps = FusedSteps(self.forward.body, weights, layers, tree)
         # padding stands behind every real token, so plain causal attention never lets one see it
-        positions = torch.arange(slots, device=ids.device).unsqueeze(0)
-        return steps, steps.run(ids, positions, None, lengths - 1)
+        mask = prompts.mask() if prompts.begun else None
+        states = steps.run(prompts.ids, prompts.positions, mask, prompts.last)
+        prompts.done(layers)
+        return steps, states
 
 
 class FusedSteps:
@@ -72,8 +79,7 @@ class FusedSteps:
     def step(self, tokens: Tensor, parent: Tensor) -> Tensor:
         """Adds rows; see `StepModel.step`."""
         positions = self.tree.add(parent)
-        mask = additive(self.tree.mask(), self.weights.norm.dtype)  # [batch, 1, new, slots]
-        return self.run(tokens, positions, mask.repeat(1, 1, self.group, 1), None)
+        return self.run(tokens, positions, self.tree.mask(), None)
 
     def keep(self, prompts: Tensor) -> None:
         """Goes on with some prompts only; see `StepModel.keep`."""
@@ -93,7 +99,7 @@ class FusedSteps:
         Args:
             ids: int64 `[batch, tokens]`.
             positions: int64 `[batch or 1, tokens]`.
-            mask: `[batch, 1, group * tokens, slots]` for rows; None for prompts, which are causal.
+            mask: bool `[batch or 1, 1, tokens, slots]`; None for whole prompts, which are causal.
             last: int64 `[batch]`, the token of each prompt whose state is wanted; None = all.
 
         Returns:
@@ -102,6 +108,8 @@ class FusedSteps:
         hidden = self.body.embed_tokens(ids)
         angles = self.body.rotary_emb(hidden, positions)  # cosines, sines, each [batch or 1, tokens, d]
         cos, sin = (angle.unsqueeze(2) for angle in angles)
+        if mask is not None:  # query heads that share a key head are rows of one product
+            mask = additive(mask, hidden.dtype).repeat(1, 1, self.group, 1)
         end = len(self.weights.layers) - 1
         for number, (layer, slots) in enumerate(zip(self.weights.layers, self.layers, strict=True)):
             normed = self._norm(hidden, layer.input_norm)
@@ -112,7 +120,8 @@ class FusedSteps:
                 hidden, normed = at(hidden, last), at(normed, last)
                 cos, sin = (at(x.expand(len(ids), -1, -1, -1), last) for x in (cos, sin))
                 slot = torch.arange(kept[0].shape[2], device=last.device)
-                mask = additive(slot <= last.view(-1, 1, 1, 1), hidden.dtype)  # [batch, 1, 1, slots]
+                place = (last + len(slot) - ids.shape[1]).view(-1, 1, 1, 1)
+                mask = additive(slot <= place, hidden.dtype)  # [batch, 1, 1, slots]
                 mask = mask.expand(-1, -1, self.group, -1)
             query = self._heads(layer.projections(normed, 0, 1)[0])  # [batch, tokens, heads, d]
             query = _rotated(self._norm(query, layer.query_norm), cos, sin)

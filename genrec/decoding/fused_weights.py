@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from genrec.decoding.prefill import version
+
 FUSED_TYPES = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 MAX_COPIED_BYTES = 2 << 30  # beyond, and off the CPU, the model's own matrices are used
 HEAD_BLOCK = 8192  # rows of the head that are transposed together
@@ -140,8 +142,3 @@ def fuses(model: Any) -> bool:
 def state_of(body: Any) -> tuple[tuple[int, int], ...]:
     """Where all matrices of a decoder lie and how often each was written to: equal = nothing has changed."""
     return tuple(version(p) for layer in body.layers for p in layer.parameters() if p.dim() > 1)
-
-
-def version(parameter: Tensor) -> tuple[int, int]:
-    """Where a tensor lies, and how often it was written to."""
-    return parameter.data_ptr(), 0 if parameter.is_inference() else parameter._version

@@ -16,6 +16,7 @@ from genrec.decoding.item_speller import ItemSpeller
 from genrec.decoding.mixed_events import MixedEvent, MixedReply, replies
 from genrec.decoding.normalization import NORMALIZATIONS, Normalization
 from genrec.decoding.open_items import OpenItems, leaf_bounds
+from genrec.decoding.prompt_cache import PromptCache
 from genrec.decoding.reply_writer import ReplyWriter
 from genrec.decoding.step_model import load_backend
 from genrec.decoding.text_pieces import TextPieces
@@ -38,6 +39,7 @@ class MixedGenerator:
             codes are chosen one by one, as the text's tokens are.
         sampling: How tokens are chosen.
         stop_ids: Tokens that end a reply; None = the text tokenizer's end of text.
+        prompt_cache: Keeps beginnings of prompts, as an instruction or a history so far, between calls.
 
     Raises:
         DecodingError: A trie that does not fit the vocabulary, no beam, an unknown normaliser, or no token
@@ -55,6 +57,7 @@ class MixedGenerator:
         item_beams: int = 1,
         sampling: TextSampling | None = None,
         stop_ids: Sequence[int] | None = None,
+        prompt_cache: PromptCache | None = None,
     ) -> None:
         if normalize not in NORMALIZATIONS or item_beams < 1:
             raise DecodingError(
@@ -72,7 +75,7 @@ class MixedGenerator:
             )
         self.model = model
         self.text_tokenizer = text_tokenizer
-        self.backend = load_backend(model)
+        self.backend = load_backend(model, prompt_cache)
         self.tables = TrieTables(trie, vocabulary, model.device)
         self.bounds = leaf_bounds(self.tables)
         self.normalize: Normalization = normalize

@@ -6,6 +6,7 @@ re-ordering beams changes the mask, never the cache.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -14,7 +15,8 @@ from transformers import PreTrainedConfig
 
 from genrec.decoding.head_input import HeadInput
 from genrec.decoding.output_head import Head
-from genrec.decoding.padding import right_padded
+from genrec.decoding.prefill import Prefill, model_state
+from genrec.decoding.prompt_cache import PromptCache
 from genrec.decoding.row_tree import RowTree, additive
 from genrec.decoding.slot_cache import SlotCache
 
@@ -27,9 +29,11 @@ class PackedBackend:
     Args:
         model: The model.
         logits: Take the model's own logits, even where its head can be read.
+        prompt_cache: Keeps beginnings of prompts between searches.
     """
 
-    def __init__(self, model: Any, *, logits: bool = False) -> None:
+    def __init__(self, model: Any, *, logits: bool = False, prompt_cache: PromptCache | None = None) -> None:
+        self.prompt_cache = prompt_cache
         self.forward = HeadInput(model, logits=logits)
         self.windows = layer_windows(model.config.get_text_config())
 
@@ -39,18 +43,24 @@ class PackedBackend:
 
     def start(self, input_ids: Tensor, real: Tensor, capacity: int = 0) -> tuple[PackedSteps, Tensor]:
         """Prefills the prompts; see `SearchBackend.start`."""
-        ids, real = right_padded(input_ids, real)
-        lengths, slots = real.sum(dim=1), ids.shape[1]
+        kept = self.prompt_cache
+        prompts = Prefill(input_ids, real, kept, None if kept is None else model_state(self.forward.model))
         cache = SlotCache(capacity)
-        # padding stands behind every real token, so plain causal attention never lets one see it
+        mask = None  # padding stands behind every real token, so plain causal attention never lets one see it
+        if prompts.begun:
+            cache.begin(len(prompts.pairs))
+            prompts.fill(cache.slot_layers)
+            mask = _additive(self.windows, prompts.mask, self.forward.model.dtype)
         states = self.forward(
-            lengths - 1,
-            input_ids=torch.where(real, ids, ids[:, :1]),
-            position_ids=torch.arange(slots, device=ids.device).expand(len(ids), -1),
+            prompts.last,
+            input_ids=prompts.ids,
+            attention_mask=mask,
+            position_ids=prompts.positions.expand(len(prompts.ids), -1),
             past_key_values=cache,
             use_cache=True,
         )
-        tree = RowTree(lengths, slots, capacity)
+        prompts.done(cache.slot_layers)
+        tree = RowTree(prompts.lengths, prompts.slots, capacity)
         return PackedSteps(self.forward, self.windows, cache, tree, states.dtype), states
 
 
@@ -84,7 +94,7 @@ class PackedSteps:
         position = self.tree.add(parent)
         return self.forward(
             input_ids=tokens,
-            attention_mask=self._mask(),
+            attention_mask=_additive(self.windows, self.tree.mask, self.dtype),
             position_ids=position,
             past_key_values=self.cache,
             use_cache=True,
@@ -100,9 +110,13 @@ class PackedSteps:
         self.tree.truncate(rows)
         self.cache.truncate(self.tree.slots + rows - 1)
 
-    def _mask(self) -> Tensor | dict[str, Tensor]:
-        masks = {kind: additive(self.tree.mask(window), self.dtype) for kind, window in self.windows.items()}
-        return masks if len(masks) > 1 else next(iter(masks.values()))
+
+def _additive(
+    windows: dict[str, int | None], mask: Callable[[int | None], Tensor], dtype: torch.dtype
+) -> Tensor | dict[str, Tensor]:
+    """The mask of each type of layer, alone where there is one type."""
+    masks = {kind: additive(mask(window), dtype) for kind, window in windows.items()}
+    return masks if len(masks) > 1 else next(iter(masks.values()))
 
 
 def layer_windows(config: PreTrainedConfig) -> dict[str, int | None]:

@@ -88,14 +88,24 @@ class SlotCache(Cache):
     """
 
     def __init__(self, room: int) -> None:
+        self.room = room
         super().__init__(layer_class_to_replicate=partial(SlotLayer, room))  # type: ignore[arg-type]
+
+    @property
+    def slot_layers(self) -> list[SlotLayer]:
+        """The layers so far."""
+        return cast(list[SlotLayer], self.layers)
+
+    def begin(self, layers: int) -> None:
+        """Makes the first layers, before the model does."""
+        self.layers.extend(SlotLayer(self.room) for _ in range(layers))
 
     def keep(self, prompts: Tensor) -> None:
         """Goes on with the prompts `prompts [m]`, in this order."""
-        for layer in cast(list[SlotLayer], self.layers):
+        for layer in self.slot_layers:
             layer.keep(prompts)
 
     def truncate(self, slots: int) -> None:
         """Forgets what stands in the slots from number `slots` on."""
-        for layer in cast(list[SlotLayer], self.layers):
+        for layer in self.slot_layers:
             layer.truncate(slots)

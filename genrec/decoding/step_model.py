@@ -16,6 +16,7 @@ from genrec.decoding.fused_weights import fuses
 from genrec.decoding.output_head import Head
 from genrec.decoding.packed_beams import PackedBackend, takes_masks
 from genrec.decoding.packed_t5_beams import SHARED_BIAS_TYPES, PackedT5Backend
+from genrec.decoding.prompt_cache import PromptCache
 from genrec.decoding.row_per_beam import RowPerBeamBackend
 from genrec.errors import DecodingError
 
@@ -75,14 +76,19 @@ class SearchBackend(Protocol):
         ...
 
 
-def load_backend(model: Any) -> SearchBackend:
+def load_backend(model: Any, prompt_cache: PromptCache | None = None) -> SearchBackend:
     """The fastest implementation that is right for a model.
 
     Packed beams where the architecture is known to take them, or agrees on a few tokens with plain forward
     passes; else a row for every beam; else every row's whole text anew at each step.
 
+    Args:
+        model: A causal language model or an encoder-decoder, with adapters or without.
+        prompt_cache: Keeps beginnings of prompts between searches; for packed beams of decoder-only models.
+
     Raises:
-        DecodingError: A prompt-learning adapter, or a model that no implementation serves.
+        DecodingError: A prompt-learning adapter, a model that no implementation serves, or a prompt cache for
+            one that cannot use it.
     """
     if getattr(getattr(model, "active_peft_config", None), "is_prompt_learning", False):
         raise DecodingError(
@@ -91,18 +97,26 @@ def load_backend(model: Any) -> SearchBackend:
             remedy="use LoRA, or another adapter that changes layers",
         )
     kind = model.config.model_type
-    if model.config.is_encoder_decoder:
-        packs = kind in SHARED_BIAS_TYPES and str(model.dtype) != "torch.float16"
-        packed = PackedT5Backend(model) if packs else None
-        return packed if packed is not None and not packed.forward.logits else EncoderDecoderBackend(model)
-    if takes_masks(model):
+    if takes_masks(model) and not model.config.is_encoder_decoder:
         backend = PackedBackend(model)
         if not backend.forward.logits and fuses(model):
             fused = FusedBackend(model)
             if alike(model, backend, fused):
+                fused.prompt_cache = prompt_cache
                 return fused
         if kind in PACKED_TYPES or agrees(model, backend):
+            backend.prompt_cache = prompt_cache
             return backend
+    if prompt_cache is not None:
+        raise DecodingError(
+            "prompts' beginnings can be kept only for decoder-only models whose beams can be packed",
+            received=type(model).__name__,
+            remedy="leave the prompt cache out",
+        )
+    if model.config.is_encoder_decoder:
+        packs = kind in SHARED_BIAS_TYPES and str(model.dtype) != "torch.float16"
+        packed = PackedT5Backend(model) if packs else None
+        return packed if packed is not None and not packed.forward.logits else EncoderDecoderBackend(model)
     for logits, cached in ((False, True), (True, True), (True, False)):
         fallback = RowPerBeamBackend(model, logits=logits, cached=cached)
         if agrees(model, fallback):
