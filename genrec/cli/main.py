@@ -15,6 +15,7 @@ from genrec.cli import (
     compare,
     doctor,
     export,
+    inspect_ids,
     preview,
     publish,
     quickstart,
@@ -44,6 +45,7 @@ app.command("check")(check.check)
 app.command("preview")(preview.preview)
 app.command("write-texts")(write_texts.write_texts)
 app.command("build-ids")(stages.build_ids)
+app.command("inspect-ids")(inspect_ids.inspect_ids)
 app.command("align")(stages.align)
 app.command("prefer")(stages.prefer)
 app.command("evaluate")(stages.evaluate)

@@ -7,6 +7,7 @@ from genrec.pipeline.alignment import align
 from genrec.pipeline.estimate import Estimate, check
 from genrec.pipeline.evaluation import evaluate, example_history
 from genrec.pipeline.inputs import Inputs, load_inputs
+from genrec.pipeline.inspection import inspect_target
 from genrec.pipeline.preference import prefer
 from genrec.pipeline.preview import Preview, preview
 from genrec.pipeline.semantic_ids import build_ids
@@ -24,6 +25,7 @@ __all__ = [
     "estimate_texts",
     "evaluate",
     "example_history",
+    "inspect_target",
     "load_inputs",
     "prefer",
     "preview",

@@ -35,6 +35,7 @@ class IdDiagnostics:
             known.
         codes_used: Codes of each position that some item has.
         perplexity: Exponential of the entropy of each position's codes; equal to the size when used evenly.
+        gini: How unevenly the items of each position fall on all of its codes: 0 = evenly, near 1 = on one.
     """
 
     num_items: int
@@ -46,6 +47,7 @@ class IdDiagnostics:
     moved: float | None
     codes_used: tuple[int, ...]
     perplexity: tuple[float, ...]
+    gini: tuple[float, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
@@ -66,11 +68,12 @@ class IdDiagnostics:
             f"- items sharing an ID before: {before}{crowd}",
             f"- items sharing an ID after: {after}",
         ]
-        table = ["| position | codes | used | perplexity |", "|---|---|---|---|"]
+        table = ["| position | codes | used | perplexity | Gini |", "|---|---|---|---|---|"]
         for position, size in enumerate(self.codebook_sizes):
             letter = SemanticIdSpec.position_letter(position)
             table.append(
-                f"| {letter} | {size} | {self.codes_used[position]} | {self.perplexity[position]:.1f} |"
+                f"| {letter} | {size} | {self.codes_used[position]} | {self.perplexity[position]:.1f} "
+                f"| {self.gini[position]:.2f} |"
             )
         return "\n".join(lines) + "\n" + moved + "\n" + "\n".join(table) + "\n"
 
@@ -119,7 +122,18 @@ def diagnose(
         moved=moved,
         codes_used=tuple(int((count > 0).sum()) for count in counts),
         perplexity=tuple(perplexity(count) for count in counts),
+        gini=tuple(gini(count, size) for count, size in zip(counts, sizes, strict=True)),
     )
+
+
+def gini(counts: np.ndarray, size: int) -> float:
+    """Gini coefficient of how items fall on `size` codes, given the counts of the first of them."""
+    ordered = np.sort(np.concatenate([counts, np.zeros(max(size - len(counts), 0))]))  # [size]
+    total = float(ordered.sum())
+    if total == 0:
+        return 0.0
+    ranks = np.arange(1, len(ordered) + 1)
+    return float((2 * ranks - len(ordered) - 1) @ ordered / (len(ordered) * total))
 
 
 def _crowding(codes: np.ndarray) -> tuple[float, int]:
