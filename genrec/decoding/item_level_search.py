@@ -61,16 +61,19 @@ class ItemLevelWalk:
         first = self.levels.indptr[level][nodes.clamp(min=0)].long()
         return Expansion(owner, child, log_probs[owner, child - first[owner]], counts)
 
-    def step(self, levels: Tensor, nodes: Tensor, parents: Tensor) -> Tensor:
+    def step(self, levels: Tensor | int, nodes: Tensor, parents: Tensor) -> Tensor:
         """The state after each node; see `TrieWalk.step`."""
         assert self.states is not None
         known = self.states
         parent = known.gather(1, parents.unsqueeze(-1).expand(-1, -1, known.shape[-1])).flatten(0, 1)
-        states, of_level = torch.empty_like(parent), levels.flatten()
-        for level in of_level.unique().tolist():
-            here = of_level == level
-            nodes_here = nodes.flatten()[here].clamp(max=len(self.levels.codes[level]) - 1)
-            states[here] = self.model.advance(level, parent[here], nodes_here)
+        if isinstance(levels, int):
+            states = self.model.advance(levels, parent, nodes.flatten())
+        else:
+            states, of_level = torch.empty_like(parent), levels.flatten()
+            for level in of_level.unique().tolist():
+                here = of_level == level
+                nodes_here = nodes.flatten()[here].clamp(max=len(self.levels.codes[level]) - 1)
+                states[here] = self.model.advance(level, parent[here], nodes_here)
         states = states.view(*nodes.shape, -1)  # [batch, n, width]
         self.states = torch.cat([known, states], dim=1)
         return states

@@ -91,11 +91,10 @@ class TrieSearch:
                 self.best_open = self.best_open.maximum(pruned[:, 0])
             if (self.constraints.filtered or self.levels.ends) and not bool(alive.any()):
                 return
-            chosen = layer.at(places)  # [batch, beams] each
-            nodes = chosen.node.masked_fill(~alive, -1)
-            scores = chosen.log_prob.masked_fill(~alive, NONE)
+            nodes = torch.where(alive, grown.child[places], -1)  # [batch, beams]
+            scores = torch.where(alive, grown.log_prob[places], NONE)
             self.expanded = self.expanded + alive.sum(1)
-            states = walk.step(chosen.level, nodes.clamp(min=0), chosen.row)
+            states = walk.step(level, nodes.clamp(min=0), layer.row(grown.owner[places]))
             first_row, self.next_row = self.next_row, self.next_row + nodes.shape[1]
 
     def _take_items(self, layer: Layer) -> None:
@@ -261,17 +260,20 @@ class Layer:
     def _prompt(self, owner: Tensor) -> Tensor:
         return owner // self.beams if self.prompts is None else self.prompts[owner]
 
+    def row(self, owner: Tensor) -> Tensor:
+        """Number of the row of each owner."""
+        return owner % self.beams + self.rows if isinstance(self.rows, int) else self.rows[owner]
+
     def at(self, places: Tensor) -> Candidates:
         """Some of the children, by place; arrays of the shape of `places`."""
         owner, node = self.grown.owner[places], self.grown.child[places]
-        row = owner % self.beams + self.rows if isinstance(self.rows, int) else self.rows[owner]
         return Candidates(
             self._prompt(owner),
             torch.full_like(node, self.level),
             node,
             self.grown.log_prob[places],
             self.bound[places],
-            row,
+            self.row(owner),
         )
 
 

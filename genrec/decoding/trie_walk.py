@@ -79,11 +79,11 @@ class TrieWalk(Protocol):
         """
         ...
 
-    def step(self, levels: Tensor, nodes: Tensor, parents: Tensor) -> Tensor:
+    def step(self, levels: Tensor | int, nodes: Tensor, parents: Tensor) -> Tensor:
         """Adds rows.
 
         Args:
-            levels: int64 `[batch, n]`, level of each new row's node.
+            levels: int64 `[batch, n]`, level of each new row's node; a number if it is the same for all.
             nodes: int64 `[batch, n]`; any node where a row only fills up the batch.
             parents: int64 `[batch, n]`, number of the row that each continues.
 
@@ -202,17 +202,22 @@ class TokenWalk:
         owner = torch.arange(len(nodes), device=nodes.device).repeat_interleave(child.shape[1])
         return Expansion(owner, child.flatten(), found.flatten(), None)
 
-    def step(self, levels: Tensor, nodes: Tensor, parents: Tensor) -> Tensor:
+    def step(self, levels: Tensor | int, nodes: Tensor, parents: Tensor) -> Tensor:
         """The token of each node behind its parent's; see `TrieWalk.step`."""
-        tokens = torch.zeros_like(nodes)
-        for level, ids in enumerate(self.level_ids):
-            if level < self.tables.length:
-                last = len(self.levels.codes[level]) - 1
-                own = ids[self.levels.code(level, nodes.clamp(max=last))]
-            else:
-                own = ids
-            tokens = torch.where(levels == level, own, tokens)
-        return self.steps.step(tokens, parents + len(self.before))
+        if isinstance(levels, int):
+            tokens = self._tokens(levels, nodes)
+        else:
+            tokens = torch.zeros_like(nodes)
+            for level in range(self.depth - 1):
+                tokens = torch.where(levels == level, self._tokens(level, nodes), tokens)
+        offset = len(self.before)
+        return self.steps.step(tokens, parents + offset if offset else parents)
+
+    def _tokens(self, level: int, nodes: Tensor) -> Tensor:
+        """Token ids of nodes; any where a number is no node of the level."""
+        if level >= self.tables.length:
+            return self.level_ids[level].expand_as(nodes)
+        return self.tables.tokens(level, nodes.clamp(max=len(self.levels.codes[level]) - 1))
 
     def keep(self, prompts: Tensor) -> None:
         """See `TrieWalk.keep`."""

@@ -77,7 +77,8 @@ class TableWalk:
                 found = found - normalizers[owner]
         return Expansion(owner, child, found, counts)
 
-    def step(self, levels: Tensor, nodes: Tensor, parents: Tensor) -> Tensor:
+    def step(self, levels: Tensor | int, nodes: Tensor, parents: Tensor) -> Tensor:
+        levels = torch.as_tensor(levels).expand_as(nodes)
         states = torch.zeros(*nodes.shape, 3)
         for place, (of_prompt, prompt) in enumerate(zip(self.rows, self.prompts, strict=True)):
             before = len(of_prompt)
