@@ -13,10 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from benchmark_decoding_searches import FreeBackend, seconds
+from benchmark_decoding_searches import seconds
 from benchmark_decoding_shapes import SIZES, SMALL, SPEC, random_trie
 from benchmark_training_results import Result, attempt
 from benchmark_training_shapes import vocabulary_at_end
+from torch import Tensor
 
 from genrec.catalog import CatalogTrie
 from genrec.decoding import TrieTables, trie_search
@@ -24,6 +25,41 @@ from genrec.decoding.item_constraints import ItemConstraints
 from genrec.decoding.trie_walk import TokenWalk
 
 Measure = Callable[[], list[Result]]
+
+
+class FreeBackend:
+    """A model that costs nothing: what is left of a search's time is constraint, top-k and bookkeeping."""
+
+    def __init__(self, codes: int, width: int, device: torch.device | str) -> None:
+        generator = torch.Generator().manual_seed(0)
+        self.logits = torch.randn(width, codes, generator=generator).to(device)
+        self.device = device
+
+    def head(self) -> FreeBackend:
+        """Itself."""
+        return self
+
+    def rows(self, states: Tensor, token_ids: Tensor) -> Tensor:
+        """Logits that were there already."""
+        return self.logits[: len(states), : len(token_ids)]
+
+    def log_normalizer(self, states: Tensor) -> Tensor:
+        """The same for all."""
+        return torch.full((len(states),), 9.0, device=self.device)
+
+    def start(self, input_ids: Tensor, real: Tensor, capacity: int = 0) -> tuple[FreeBackend, Tensor]:
+        """No prefill."""
+        return self, torch.zeros(len(input_ids), 1, 1, device=self.device)
+
+    def step(self, tokens: Tensor, parent: Tensor) -> Tensor:
+        """No step."""
+        return torch.zeros(*tokens.shape, 1, device=self.device)
+
+    def keep(self, prompts: Tensor) -> None:
+        """Nothing to keep."""
+
+    def truncate(self, rows: int) -> None:
+        """Nothing to forget."""
 
 
 def step_seconds(trie: CatalogTrie, batch: int, beams: int, device: str = "cpu", times: int = 30) -> float:
