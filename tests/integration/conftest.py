@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -83,6 +84,12 @@ def quickstart(tmp_path_factory: pytest.TempPathFactory, genrec: Genrec) -> Quic
     return Quickstart(folder, genrec("quickstart", f"output_dir={folder}", *SMALL).stdout)
 
 
+SCALED = {  # what a page shows -> what its test runs
+    '"Qwen/Qwen3-0.6B"': '"base"',
+    '"outputs/mine", lora_r=16': '"outputs/mine", lora_r=2, max_steps=2, per_device_train_batch_size=4',
+}
+
+
 @dataclass(frozen=True)
 class Page:
     """A page of markdown and what it shows."""
@@ -96,6 +103,15 @@ class Page:
     def blocks(self, language: str) -> list[str]:
         """Its code blocks of a language, in order."""
         return re.findall(rf"^```{language}\n(.*?)^```$", self.text, flags=re.MULTILINE | re.DOTALL)
+
+    def run(self) -> dict[str, Any]:
+        """Runs its Python blocks one after the other, long training cut short, the base model a small one."""
+        known: dict[str, Any] = {"__name__": "page"}
+        for number, block in enumerate(self.blocks("python"), start=1):
+            for shown, used in SCALED.items():
+                block = block.replace(shown, used)
+            exec(compile(block, f"{self.path.name}, block {number}", "exec"), known)
+        return known
 
     def check_commands(self) -> None:
         """Holds every command to what there is: commands, options, recipes, targets, files."""
@@ -133,17 +149,23 @@ class Page:
 
 @pytest.fixture
 def shop_folder(quickstart: Quickstart, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with the files that pages read: a small shop, and the quickstart's bundle.
+    """A working folder with the files that pages read: a small shop, the quickstart's bundle, a base model.
 
     The hub is a folder beside them: no test reaches a network (`tests/unit/hub` tests the real protocol).
     """
     from genrec import GenerativeRecommender
+    from genrec.vocabulary import build_small_model, train_text_tokenizer
 
     world = SyntheticWorld.generate(seed=1, num_items=60, num_users=80)
     world.items.write(tmp_path / "items.jsonl.gz")
     world.interactions.write(tmp_path / "interactions.csv.gz")
     (tmp_path / "outputs" / "quickstart").mkdir(parents=True)
     (tmp_path / "outputs" / "quickstart" / "bundle").symlink_to(quickstart.bundle)
+    text_tokenizer = train_text_tokenizer(["words of a base model"], 270)
+    build_small_model(text_tokenizer, hidden_size=16, num_layers=1, num_heads=2).save_pretrained(
+        tmp_path / "base"
+    )
+    text_tokenizer.save_pretrained(tmp_path / "base")
     monkeypatch.chdir(tmp_path)
     load = GenerativeRecommender.from_pretrained
 

@@ -23,9 +23,7 @@ WITH_CODE = [name for name in PAGES if "```python" in (ROOT / name).read_text(en
 def test_the_snippets_of_a_page_run_one_after_the_other(
     page: Callable[[str], Any], shop_folder: Path, name: str
 ) -> None:
-    known: dict[str, Any] = {"__name__": "page"}
-    for number, block in enumerate(page(name).blocks("python"), start=1):
-        exec(compile(block, f"{name}, block {number}", "exec"), known)
+    page(name).run()
 
 
 @pytest.mark.parametrize("name", PAGES)
