@@ -23,7 +23,13 @@ from scipy.sparse import coo_matrix, csr_matrix, diags
 from scipy.sparse.linalg import svds
 
 from genrec.data import InteractionLog, ItemTable
-from genrec.embeddings import EmbeddingTable, LsaItemEncoder, TextItemEncoder, cached_embeddings
+from genrec.embeddings import (
+    EmbeddingTable,
+    LsaItemEncoder,
+    TextItemEncoder,
+    cached_embeddings,
+    successor_vectors,
+)
 from genrec.quantization import ResidualKMeans
 from genrec.semantic_ids import ItemTokenizer
 
@@ -51,32 +57,6 @@ def cooccurrence(train: InteractionLog, item_ids: list[str], dim: int) -> np.nda
     ppmi = csr_matrix((values[kept], (counts.row[kept], counts.col[kept])), shape=counts.shape)
     left, singular, _ = svds(ppmi, k=dim, random_state=0)
     return (left * np.sqrt(singular)).astype(np.float32)
-
-
-def successors(train: InteractionLog, item_ids: list[str], dim: int) -> np.ndarray:
-    """What follows an item and what it follows: both sides of a truncated SVD, `[items, 2 * dim]`.
-
-    Transitions to the next, second and third item of a history count 1, .5 and .3; a count is divided by the
-    root of the product of both items' totals plus 20, as in `MarkovKNN`. Co-occurrence is symmetric, what is
-    bought next is not.
-    """
-    row_of = {item: row for row, item in enumerate(item_ids)}
-    histories = train.histories()
-    rows = np.array([row_of[item] for item in histories.item_ids])[histories.items]
-    users = np.repeat(np.arange(len(histories.offsets) - 1), np.diff(histories.offsets))
-    counts = csr_matrix((len(item_ids), len(item_ids)))
-    for gap, weight in ((1, 1.0), (2, 0.5), (3, 0.3)):
-        same = users[gap:] == users[:-gap]
-        pairs = (rows[:-gap][same], rows[gap:][same])
-        counts += csr_matrix((np.full(int(same.sum()), weight), pairs), shape=counts.shape)
-    found: coo_matrix = counts.tocoo()
-    left, entered = np.asarray(counts.sum(axis=1)).ravel(), np.asarray(counts.sum(axis=0)).ravel()
-    values = found.data / (np.sqrt(left[found.row] * entered[found.col]) + 20)
-    matrix = csr_matrix((values, (found.row, found.col)), shape=counts.shape)
-    before, singular, after = svds(matrix, k=dim, random_state=0)
-    return np.concatenate([before * np.sqrt(singular), after.T * np.sqrt(singular)], axis=1).astype(
-        np.float32
-    )
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
@@ -129,7 +109,9 @@ def main() -> None:
         "minilm": minilm.vectors_for(ids).astype(np.float32),
         "words": words.vectors_for(ids).astype(np.float32),
         "cooccurrence": cooccurrence(log.leave_one_out().train, ids, arguments.dim),
-        "successors": successors(log.leave_one_out().train, ids, arguments.successor_dim),
+        "successors": successor_vectors(
+            log.leave_one_out().train, ids, dim=arguments.successor_dim
+        ).vectors_for(ids),
     }
     for name, rows in vectors.items():
         np.save(arguments.output / f"{name}.npy", rows.astype(np.float16))

@@ -11,6 +11,7 @@ from genrec.embeddings.item2vec import item2vec
 from genrec.embeddings.item_encoder import ItemEncoder, load_encoder
 from genrec.embeddings.lsa import LsaItemEncoder
 from genrec.embeddings.principal_components import PrincipalComponents
+from genrec.embeddings.successors import successor_vectors
 from genrec.embeddings.text_encoder import TextItemEncoder
 from genrec.embeddings.text_template import TextTemplate
 
@@ -27,5 +28,6 @@ __all__ = [
     "item2vec",
     "learned_weights",
     "load_encoder",
+    "successor_vectors",
     "whitened",
 ]

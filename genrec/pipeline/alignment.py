@@ -48,6 +48,7 @@ def align_fingerprint(recipe: Recipe, inputs: Inputs) -> str:
             inputs.fingerprint(),
             ids_fingerprint(recipe, inputs),
             recipe.model,
+            *([recipe.item_level] if recipe.model.architecture == "item_level" else []),
             recipe.tasks,
             [recipe.texts.source, recipe.texts.model, recipe.texts.num_queries, recipe.texts.max_new_tokens],
             sources_digest(recipe),

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import logging
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from genrec.baselines import ContentKNN, Part, Popularity, tune_mixture
 from genrec.catalog import Catalog
 from genrec.config import to_mapping
-from genrec.embeddings import PrincipalComponents
+from genrec.embeddings import EmbeddingTable, LsaItemEncoder, PrincipalComponents, successor_vectors
 from genrec.errors import ConfigError
 from genrec.models import ItemLevelModel
 from genrec.pipeline.inputs import Inputs
@@ -21,11 +24,12 @@ from genrec.pipeline.item_models import train_item_model
 from genrec.pipeline.semantic_ids import content_vectors, load_catalog, load_item_tokenizer
 from genrec.recipe import Recipe
 from genrec.recommender import ItemLevelRanker, ItemLevelRecommender, ItemLevelSettings
+from genrec.tasks import ItemAugmentation, ItemNeighbours
 from genrec.training import ItemTrainingConfig, on_cpu, process_state
 
 logger = logging.getLogger(__name__)
 
-CONTENT_DIM = 128
+SUCCESSOR_DIM = 192  # of either half
 WEIGHTS = (1.0, 0.25, 0.5, 2.0, 4.0)  # of content-kNN's shares, tried on validation
 
 
@@ -48,11 +52,13 @@ def train_item_level(recipe: Recipe, inputs: Inputs, folder: Path) -> ItemLevelR
         )
     catalog, section = load_catalog(recipe), recipe.align
     embeddings = content_vectors(recipe, inputs.items)
-    content = PrincipalComponents(min(CONTENT_DIM, embeddings.dim)).fit(embeddings).apply(embeddings)
+    levels = recipe.item_level.node_levels
     model = ItemLevelModel.for_catalog(
         catalog.trie,
-        content.vectors_for(catalog.item_ids),
+        content_channels(recipe, inputs, embeddings, catalog.item_ids),
         seed=recipe.seed,
+        node_levels=catalog.trie.length if levels is None else levels,
+        label_smoothing=recipe.item_level.label_smoothing,
         hidden_size=recipe.model.hidden_size,
         num_layers=recipe.model.num_layers,
         num_heads=recipe.model.num_heads,
@@ -75,6 +81,7 @@ def train_item_level(recipe: Recipe, inputs: Inputs, folder: Path) -> ItemLevelR
         patience=section.patience,
         validation_users=section.validation_users,
         mask_history=recipe.evaluate.mask_history,
+        augmentation=augmentation(recipe, embeddings, catalog.item_ids),
     )
     settings = _settings(recipe, inputs, catalog, make_ranker(best), folder)
     return ItemLevelRecommender(
@@ -87,6 +94,38 @@ def train_item_level(recipe: Recipe, inputs: Inputs, folder: Path) -> ItemLevelR
         recipe=to_mapping(recipe),
         metrics={"validation": {"ndcg@10": callback.best_value, "step": callback.best_step}},
     )
+
+
+def content_channels(
+    recipe: Recipe, inputs: Inputs, embeddings: EmbeddingTable, item_ids: list[str]
+) -> np.ndarray:
+    """The content channels of a recipe side by side, float32 `[items, width]`, without what is held out."""
+    section, found = recipe.item_level, []
+    for channel in section.channels:
+        match channel:
+            case "content":
+                table = embeddings
+            case "words":
+                encoder = LsaItemEncoder(recipe.embeddings.fields, dim=section.channel_dim, seed=recipe.seed)
+                table = encoder.fit(inputs.items).encode(inputs.items)
+            case _:
+                dim = min(SUCCESSOR_DIM, len(item_ids) - 1)
+                table = successor_vectors(inputs.split.train, item_ids, dim=dim, seed=recipe.seed)
+        components = PrincipalComponents(min(section.channel_dim, table.dim))
+        found.append(components.fit(table).apply(table).vectors_for(item_ids))
+    return np.concatenate(found, axis=1)
+
+
+def augmentation(recipe: Recipe, embeddings: EmbeddingTable, item_ids: list[str]) -> ItemAugmentation | None:
+    """How a recipe varies the training rows; None = not at all."""
+    section = recipe.item_level
+    names = [field.name for field in fields(ItemAugmentation) if field.name != "neighbours"]
+    shares = {name: getattr(section, name) for name in names}
+    if not any(shares.values()):
+        return None
+    soft = section.soft_targets or section.soft_inputs
+    neighbours = ItemNeighbours.of(embeddings.vectors_for(item_ids)) if soft else None
+    return ItemAugmentation(**shares, neighbours=neighbours)
 
 
 def training_arguments(recipe: Recipe, folder: Path) -> ItemTrainingConfig:

@@ -13,6 +13,7 @@ from genrec.recipe.sections import (
 )
 from genrec.recipe.training_sections import (
     AlignSection,
+    ItemLevelSection,
     ModelSection,
     PreferenceSection,
     TaskSection,
@@ -25,6 +26,7 @@ __all__ = [
     "DecodeSection",
     "EmbeddingsSection",
     "EvaluateSection",
+    "ItemLevelSection",
     "ItemTokenizerSection",
     "ModelSection",
     "PreferenceSection",

@@ -23,6 +23,7 @@ from genrec.recipe.sections import (
 )
 from genrec.recipe.training_sections import (
     AlignSection,
+    ItemLevelSection,
     ModelSection,
     PreferenceSection,
     TaskSection,
@@ -53,6 +54,7 @@ class Recipe:
     model: ModelSection = field(default_factory=ModelSection)
     tasks: dict[str, TaskSection | None] = field(default_factory=lambda: {"seqrec": None})
     texts: TextsSection = field(default_factory=TextsSection)
+    item_level: ItemLevelSection = field(default_factory=ItemLevelSection)
     align: AlignSection = field(default_factory=AlignSection)
     preference: PreferenceSection = field(default_factory=PreferenceSection)
     decode: DecodeSection = field(default_factory=DecodeSection)
@@ -91,6 +93,7 @@ class Recipe:
             if self.align.residual_dropout:
                 problems.append("an encoder-decoder has model.dropout: set align.residual_dropout to 0")
         positive = {
+            "item_level.channel_dim": self.item_level.channel_dim,
             "align.batch_size": self.align.batch_size,
             "align.gradient_accumulation": self.align.gradient_accumulation,
             "align.max_history": self.align.max_history,

@@ -105,6 +105,39 @@ class TextsSection:
 
 
 @dataclass(frozen=True)
+class ItemLevelSection:
+    """What an item-level generator (`model.architecture: item_level`) reads and how its rows are varied.
+
+    Attributes:
+        channels: Content beside each other: `content` = the vectors of `embeddings`; `words` = TF-IDF and
+            truncated SVD of the same fields; `successors` = what comes after what in the training log, see
+            `genrec.embeddings.successor_vectors`.
+        channel_dim: Principal components kept of each channel.
+        node_levels: Levels, from the root, whose trie nodes have an embedding of their own; null = all, one
+            less than the ID's length = no table of items, 0 = codes and content alone.
+        label_smoothing: Share of each level's target that is spread over the children.
+        crop: Probability that a row is cut to a random stretch; see `genrec.tasks.ItemAugmentation`, as for
+            the next ones.
+        reverse: That it is read backwards.
+        item_dropout: That an item is left out.
+        far_targets: That a label is one of the next four items.
+        soft_targets: That a label is a content neighbour of the true one.
+        soft_inputs: That an item read is one.
+    """
+
+    channels: tuple[Literal["content", "words", "successors"], ...] = ("content",)
+    channel_dim: int = 128
+    node_levels: int | None = None
+    label_smoothing: float = 0.0
+    crop: float = 0.0
+    reverse: float = 0.0
+    item_dropout: float = 0.0
+    far_targets: float = 0.0
+    soft_targets: float = 0.0
+    soft_inputs: float = 0.0
+
+
+@dataclass(frozen=True)
 class PreferenceSection:
     """Preference optimisation of a trained bundle: DPO, or S-DPO for several rejected items.
 

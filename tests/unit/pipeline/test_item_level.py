@@ -62,3 +62,25 @@ def test_going_on_from_a_bundle_is_refused(tmp_path: Path) -> None:
     second = Recipe.load("quickstart", [*SMALL, f"output_dir={tmp_path / 'two'}", f"start_from={bundle}"])
     with pytest.raises(GenRecError):
         align(second)
+
+
+def test_channels_and_varied_rows_reach_the_model(tmp_path: Path) -> None:
+    recipe = Recipe.load(
+        "quickstart",
+        [
+            *SMALL,
+            f"output_dir={tmp_path}",
+            "decode.mix_content=false",
+            "item_level.channels=[content, words, successors]",
+            "item_level.channel_dim=10",
+            "item_level.node_levels=1",
+            "item_level.far_targets=0.3",
+            "item_level.soft_targets=0.2",
+            "item_level.label_smoothing=0.1",
+        ],
+    )
+    recommender = load_recommender(align(recipe).folder)
+    assert isinstance(recommender, ItemLevelRecommender)
+    config = recommender.model.config
+    assert (config.content_dim, config.node_levels, config.label_smoothing) == (30, 1, 0.1)
+    assert recommender.recommend(recommender.catalog.item_ids[:3], k=5)
