@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 from datasets import Dataset
 from peft import PeftModel
@@ -61,6 +62,8 @@ from genrec.vocabulary import SemanticIdVocabulary
 
 logger = logging.getLogger(__name__)
 
+LOOKED_AT = 2000  # rows whose length is tried before training
+
 
 class AlignmentTrainer(SFTTrainer):
     """Trains a language model on a task mixture over Semantic IDs.
@@ -77,6 +80,7 @@ class AlignmentTrainer(SFTTrainer):
     Raises:
         TrainingError: Fewer rows than one batch over all processes; packed rows for an encoder-decoder;
             `rows_first_steps` where gradients are sharded.
+        PromptError: A row, of 2,000 that are tried, does not fit `args.max_length`.
     """
 
     def __init__(
@@ -104,6 +108,9 @@ class AlignmentTrainer(SFTTrainer):
             max_length=args.max_length,
         )
         rows = TokenRows(train_dataset, builder)
+        if args.max_length is not None:
+            for index in np.linspace(0, len(rows) - 1, min(len(rows), LOOKED_AT)).astype(int).tolist():
+                _ = rows[index]  # one that cannot be made short enough is told of now, not in the middle
         sample = {name: values.tolist() for name, values in rows[0].items()}
         if isinstance(model, PeftModel):
             trainable_again(model)

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
+from genrec.errors import PromptError
 from genrec.tasks import TaskMixture, TaskOptions
 from genrec.training import AlignmentConfig, AlignmentTrainer
 from genrec.vocabulary import build_small_model
@@ -52,6 +54,11 @@ def test_all_six_tasks_train_together(tmp_path: Path, make_world: Callable[..., 
     batch = trainer.prompt_builder.batch([trainer.train_dataset.mixture.catalog.codes[:2]])[0]
     assert trainer.prompt_builder.template is not None
     assert torch.isfinite(trainer.model(torch.from_numpy(batch)).logits).all()
+
+
+def test_a_row_too_long_is_told_of_before_training(tmp_path: Path, make_world: Callable[..., Any]) -> None:
+    with pytest.raises(PromptError, match="does not fit the length limit"):
+        make_trainer(make_world(), tmp_path, max_length=40)
 
 
 def test_eight_mixed_rows_at_once_equal_eight_times_one(
