@@ -7,6 +7,15 @@ from genrec.catalog.catalog import Catalog
 from genrec.catalog.catalog_trie import CatalogTrie
 from genrec.catalog.catalog_version import CatalogVersion
 from genrec.catalog.code_vectors import code_vectors
+from genrec.catalog.static_index import StaticIndex
 from genrec.catalog.trie_filter import ItemBonus, TrieFilter
 
-__all__ = ["Catalog", "CatalogTrie", "CatalogVersion", "ItemBonus", "TrieFilter", "code_vectors"]
+__all__ = [
+    "Catalog",
+    "CatalogTrie",
+    "CatalogVersion",
+    "ItemBonus",
+    "StaticIndex",
+    "TrieFilter",
+    "code_vectors",
+]
