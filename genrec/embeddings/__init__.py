@@ -7,6 +7,7 @@ from genrec.embeddings.als_vectors import als_vectors
 from genrec.embeddings.embedding_cache import cached_embeddings
 from genrec.embeddings.embedding_table import EmbeddingTable
 from genrec.embeddings.fusion import fused, learned_weights, whitened
+from genrec.embeddings.image_encoder import ImageItemEncoder
 from genrec.embeddings.item2vec import item2vec
 from genrec.embeddings.item_encoder import ItemEncoder, load_encoder
 from genrec.embeddings.lsa import LsaItemEncoder
@@ -17,6 +18,7 @@ from genrec.embeddings.text_template import TextTemplate
 
 __all__ = [
     "EmbeddingTable",
+    "ImageItemEncoder",
     "ItemEncoder",
     "LsaItemEncoder",
     "PrincipalComponents",

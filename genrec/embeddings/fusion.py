@@ -24,8 +24,11 @@ logger = logging.getLogger(__name__)
 
 
 def whitened(table: EmbeddingTable, dim: int = 64) -> EmbeddingTable:
-    """A table's first `dim` principal directions, each with variance of the same size; lengths about 1."""
-    components = PrincipalComponents(min(dim, table.dim), power=0.0, length=1.0)
+    """A table's first `dim` principal directions, all of equal variance, zeros where there are fewer.
+
+    The root mean square of the vectors' lengths is 1.
+    """
+    components = PrincipalComponents(dim, power=0.0, length=1.0)
     return components.fit(table).apply(table)
 
 
@@ -43,10 +46,10 @@ def fused(
         item_ids: The items.
         weights: Name -> weight above 0; a table's vectors are multiplied by its root, so that squared
             distances add up by weight. None = 1 for each.
-        dim: Principal directions kept of each table at most.
+        dim: Principal directions of each table; zeros where a table has fewer.
 
     Returns:
-        float32 `[items, sum of the widths kept]`, rows in canonical order, tables in the order given.
+        float32 `[items, tables * dim]`, rows in canonical order, tables in the order given.
 
     Raises:
         ConfigError: No table, weights for other tables, or one that is not above 0.

@@ -10,16 +10,24 @@ from typing import Protocol
 
 from genrec.artifacts import open_artifact
 from genrec.data import ItemTable
-from genrec.embeddings import lsa, text_encoder
+from genrec.embeddings import image_encoder, lsa, text_encoder
 from genrec.embeddings.embedding_table import EmbeddingTable
-from genrec.embeddings.text_template import TextTemplate
 from genrec.errors import ArtifactError
+
+
+class EncodedColumns(Protocol):
+    """What of an item is encoded: texts or pictures."""
+
+    def fingerprint(self, items: ItemTable) -> str:
+        """Digest of all ids and what is encoded of them, whatever the order of the rows."""
 
 
 class ItemEncoder(Protocol):
     """Items in, one content vector an item out. A frozen encoder has nothing to fit and is always fitted."""
 
-    template: TextTemplate
+    @property
+    def template(self) -> EncodedColumns:
+        """What of an item is encoded."""
 
     @property
     def fitted(self) -> bool:
@@ -49,6 +57,8 @@ def load_encoder(folder: str | Path) -> ItemEncoder:
         return lsa.LsaItemEncoder.load(folder)
     if name == text_encoder.NAME:
         return text_encoder.TextItemEncoder.load(folder)
+    if name == image_encoder.NAME:
+        return image_encoder.ImageItemEncoder.load(folder)
     raise ArtifactError(
         f"{folder} holds an encoder this version of genrec does not know",
         received=repr(name),

@@ -17,6 +17,7 @@ from genrec.data import ItemTable
 from genrec.embeddings import EmbeddingTable, ItemEncoder, LsaItemEncoder, TextItemEncoder, cached_embeddings
 from genrec.errors import ConfigError
 from genrec.pipeline.continuation import bundle_digest, grown_catalog
+from genrec.pipeline.id_vectors import id_vectors, wants_collaborative, wants_fusion
 from genrec.pipeline.inputs import Inputs, load_inputs
 from genrec.pipeline.stage import StageResult, write_resolved
 from genrec.recipe import EmbeddingsSection, Recipe
@@ -58,7 +59,7 @@ def ids_fingerprint(recipe: Recipe, inputs: Inputs) -> str:
     if section.index is not None:
         return fingerprint([items.fingerprint(), file_sha256(section.index), section.index_collisions])
     vectors = recipe.embeddings.vectors
-    learns = _unfitted(recipe).needs_interactions
+    learns = _unfitted(recipe).needs_interactions or wants_collaborative(recipe, _unfitted(recipe))
     return fingerprint(
         [
             *([inputs.split.train.fingerprint()] if learns else []),
@@ -108,8 +109,14 @@ def build_ids(recipe: Recipe, inputs: Inputs | None = None) -> StageResult:
         catalog = Catalog.from_index(section.index, items, collisions=section.index_collisions)
     else:
         item_tokenizer = _unfitted(recipe)
-        vectors = None if item_tokenizer.is_index else content_vectors(recipe, items)
-        item_tokenizer.fit(items, inputs.split.train, embeddings=vectors)
+        vectors, behaviour = None, None
+        if not item_tokenizer.is_index:
+            vectors, behaviour = id_vectors(
+                recipe, inputs, content_vectors(recipe, items), aligns=item_tokenizer.aligns
+            )
+        if vectors is not None and wants_fusion(recipe, item_tokenizer):
+            item_tokenizer.encoder = None  # it makes content vectors, and these are fused ones
+        item_tokenizer.fit(items, inputs.split.train, embeddings=vectors, collaborative=behaviour)
         catalog = Catalog.build(item_tokenizer, items, embeddings=vectors)
     diagnostics = catalog.diagnostics()
     with saved_artifact(folder, kind=KIND, facts=facts) as temporary:

@@ -3,6 +3,7 @@
 Does not know what an item is. Importing it loads no torch; fitting RQVAE, FSQ, ResidualFSQ or LFQ does.
 """
 
+from genrec.quantization.aspects import AspectQuantizer
 from genrec.quantization.centroids import Clustering
 from genrec.quantization.code_usage import perplexity
 from genrec.quantization.fsq import FSQ
@@ -19,6 +20,7 @@ __all__ = [
     "FSQ",
     "LFQ",
     "RQVAE",
+    "AspectQuantizer",
     "Clustering",
     "Normalize",
     "ProductQuantizer",

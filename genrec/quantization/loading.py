@@ -9,7 +9,7 @@ from pathlib import Path
 
 from genrec.artifacts import open_artifact
 from genrec.errors import ArtifactError
-from genrec.quantization import fsq, lfq, product, residual_fsq, residual_kmeans, rqvae
+from genrec.quantization import aspects, fsq, lfq, product, residual_fsq, residual_kmeans, rqvae
 from genrec.quantization.quantizer import KIND, Quantizer
 
 
@@ -32,6 +32,8 @@ def load_quantizer(folder: str | Path) -> Quantizer:
         return lfq.LFQ.load(folder)
     if name == product.NAME:
         return product.ProductQuantizer.load(folder)
+    if name == aspects.NAME:
+        return aspects.AspectQuantizer.load(folder)
     raise ArtifactError(
         f"{folder} holds a quantizer this version of genrec does not know",
         received=repr(name),

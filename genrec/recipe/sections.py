@@ -63,6 +63,12 @@ class EmbeddingsSection:
         max_length: Longest text in tokens for `text`; null = the model's own.
         vectors: `.npy` matrix for `files`.
         vector_ids: Its item ids, one a row, for `files`.
+        collaborative: Vectors from the training interactions, fused with content for the IDs (or, for a
+            definition that aligns with them, such as `rqvae-letter-4x256`, handed to it).
+        images: CLIP or SigLIP model, by name or folder, whose image vectors are fused too; null = none.
+        image_folder: Folder that the column `image` names files in.
+        fusion: Weights of fused tables: `equal`, or `learned` from the training part's last interactions.
+        fusion_dim: Whitened directions of each fused table.
     """
 
     encoder: Literal["lsa", "text", "files"] = "lsa"
@@ -73,6 +79,11 @@ class EmbeddingsSection:
     max_length: int | None = None
     vectors: Path | None = None
     vector_ids: Path | None = None
+    collaborative: Literal["none", "item2vec", "als"] = "none"
+    images: str | None = None
+    image_folder: Path | None = None
+    fusion: Literal["equal", "learned"] = "equal"
+    fusion_dim: int = 64
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from genrec.errors import ConfigError
 from genrec.quantization import Quantizer
 from genrec.semantic_ids.index_method import Grouping, Indexing, IndexMethod
 from genrec.semantic_ids.quantizer_sections import (
+    AspectsSection,
     FsqSection,
     LfqSection,
     ProductSection,
@@ -59,6 +60,7 @@ class ItemTokenizerDefinition:
         rqvae: RQ-VAE.
         residual_kmeans: Residual k-means.
         product: Product quantization with a learned rotation (OPQ).
+        aspects: Residual k-means in each of several fused embedding tables.
         fsq: Finite scalar quantization.
         residual_fsq: Residual finite scalar quantization.
         lfq: Lookup-free quantization: binary codes.
@@ -74,6 +76,7 @@ class ItemTokenizerDefinition:
     rqvae: RqvaeSection | None = None
     residual_kmeans: ResidualKMeansSection | None = None
     product: ProductSection | None = None
+    aspects: AspectsSection | None = None
     fsq: FsqSection | None = None
     residual_fsq: ResidualFsqSection | None = None
     lfq: LfqSection | None = None
@@ -118,6 +121,7 @@ class ItemTokenizerDefinition:
             "rqvae": self.rqvae,
             "residual_kmeans": self.residual_kmeans,
             "product": self.product,
+            "aspects": self.aspects,
             "fsq": self.fsq,
             "residual_fsq": self.residual_fsq,
             "lfq": self.lfq,

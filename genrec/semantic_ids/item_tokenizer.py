@@ -78,6 +78,11 @@ class ItemTokenizer:
         return isinstance(self.quantizer, IndexMethod)
 
     @property
+    def aligns(self) -> bool:
+        """Whether `fit` wants collaborative vectors, which its objective aligns with (LETTER)."""
+        return isinstance(self.quantizer, RQVAE) and self.quantizer.objective.alignment > 0
+
+    @property
     def needs_interactions(self) -> bool:
         """Whether `fit` learns from interactions."""
         return isinstance(self.quantizer, IndexMethod) and self.quantizer.needs_interactions

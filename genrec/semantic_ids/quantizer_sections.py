@@ -12,6 +12,7 @@ from genrec.quantization import (
     FSQ,
     LFQ,
     RQVAE,
+    AspectQuantizer,
     Clustering,
     Normalize,
     ProductQuantizer,
@@ -62,6 +63,20 @@ class ResidualKMeansSection:
     def build(self, seed: int) -> ResidualKMeans:
         """Makes the quantizer."""
         return ResidualKMeans(**_settings(self), seed=seed)
+
+
+@dataclass(frozen=True)
+class AspectsSection:
+    """Settings of `AspectQuantizer`; see there."""
+
+    num_aspects: int = 2
+    num_codebooks: int = 2
+    codebook_size: int = 256
+    iterations: int = 100
+
+    def build(self, seed: int) -> AspectQuantizer:
+        """Makes the quantizer."""
+        return AspectQuantizer(**_settings(self), seed=seed)
 
 
 @dataclass(frozen=True)
@@ -136,7 +151,13 @@ class LfqSection:
 
 
 QuantizerSection = (
-    RqvaeSection | ResidualKMeansSection | ProductSection | FsqSection | ResidualFsqSection | LfqSection
+    AspectsSection
+    | RqvaeSection
+    | ResidualKMeansSection
+    | ProductSection
+    | FsqSection
+    | ResidualFsqSection
+    | LfqSection
 )
 
 

@@ -101,7 +101,9 @@ def test_no_table_is_louder_than_another_and_weights_are_of_squared_distances() 
     assert spread.max() == pytest.approx(spread.min(), rel=1e-4)  # whitened
     weighted = fused(given, IDS, weights={"halves": 4.0, "noise": 1.0}, dim=4)
     np.testing.assert_allclose(weighted.vectors[:, :4], 2 * left, rtol=1e-6)
-    assert whitened(given["noise"], 99).dim == 5
+    wide = whitened(given["noise"], 9)
+    assert wide.dim == 9
+    assert wide.vectors.any(axis=0).tolist() == [True] * 5 + [False] * 4
 
 
 def test_weights_are_learned_from_what_comes_next() -> None:

@@ -17,6 +17,7 @@ from genrec.quantization import (
     FSQ,
     LFQ,
     RQVAE,
+    AspectQuantizer,
     ProductQuantizer,
     Quantizer,
     ResidualFSQ,
@@ -44,6 +45,7 @@ MAKERS: dict[str, Callable[[], Quantizer]] = {
     "product": lambda: ProductQuantizer(3, 8, rotation_rounds=2, iterations=5),
     "fsq": lambda: FSQ((3, 4), 3, hidden_dims=(8,), epochs=3, batch_size=16, device="cpu"),
     "residual_fsq": lambda: ResidualFSQ((3, 4), 3, hidden_dims=(8,), epochs=3, batch_size=16, device="cpu"),
+    "aspects": lambda: AspectQuantizer(3, 1, 8, iterations=5),
     "lfq": lambda: LFQ(3, 3, hidden_dims=(8,), epochs=3, batch_size=16, device="cpu"),
 }
 
@@ -258,7 +260,7 @@ def test_nothing_works_before_fit(maker: Callable[[], Quantizer], tmp_path: Path
 
 def test_altered_files_are_refused(fitted: Quantizer, tmp_path: Path) -> None:
     fitted.save(tmp_path / "q")
-    path = tmp_path / "q" / "quantizer.safetensors"
+    path = next((tmp_path / "q").rglob("quantizer.safetensors"))
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)

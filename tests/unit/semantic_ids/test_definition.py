@@ -8,7 +8,15 @@ import pytest
 
 from genrec.artifacts import data_folder
 from genrec.errors import ConfigError
-from genrec.quantization import FSQ, LFQ, RQVAE, ProductQuantizer, ResidualFSQ, ResidualKMeans
+from genrec.quantization import (
+    FSQ,
+    LFQ,
+    RQVAE,
+    AspectQuantizer,
+    ProductQuantizer,
+    ResidualFSQ,
+    ResidualKMeans,
+)
 from genrec.semantic_ids import IndexMethod, ItemTokenizer, ItemTokenizerDefinition, definition_path
 
 SHIPPED = {
@@ -26,6 +34,7 @@ SHIPPED = {
     "rkmeans-4x256": (256, 256, 256, 256),
     "fsq-4x240": (240, 240, 240, 240),
     "fsq-4x15360": (15_360,) * 4,
+    "aspects-2x2x256": (256,) * 4,
     "p5-random": (256, 256, 256),
     "p5-independent": (16_384,),
     "p5-sequential": (64, 64, 64),
@@ -44,7 +53,7 @@ def test_shipped_definitions_have_the_shape_their_name_says(name: str) -> None:
     tokenizer = ItemTokenizer.from_definition(name, seed=7)
     assert tokenizer.spec.codebook_sizes == SHIPPED[name]
     quantizer = tokenizer.quantizer
-    made = (RQVAE, ResidualKMeans, FSQ, ResidualFSQ, LFQ, ProductQuantizer, IndexMethod)
+    made = (AspectQuantizer, RQVAE, ResidualKMeans, FSQ, ResidualFSQ, LFQ, ProductQuantizer, IndexMethod)
     assert isinstance(quantizer, made)
     assert quantizer.seed == 7
     header = definition_path(name).read_text(encoding="utf-8")

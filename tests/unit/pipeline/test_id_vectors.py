@@ -1,0 +1,72 @@
+"""IDs of content, behaviour and pictures together, as recipes ask for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from genrec import GenRecError, Recipe
+from genrec.pipeline import Inputs, build_ids, load_inputs
+from genrec.pipeline import id_vectors as module
+from genrec.pipeline.id_vectors import id_vectors
+from genrec.pipeline.semantic_ids import content_vectors, ids_fingerprint, load_catalog, load_item_tokenizer
+
+ASPECTS = """
+aspects: {num_aspects: 2, num_codebooks: 2, codebook_size: 16, iterations: 5}
+"""
+LETTER = """
+rqvae: {hidden_dims: [8], latent_dim: 4, codebook_size: 16, num_codebooks: 2, alignment: 0.02, epochs: 2,
+  codebooks: gradient, device: cpu}
+"""
+
+
+def recipe(folder: Path, *more: str) -> Recipe:
+    small = ["data.num_items=60", "data.num_users=80", "embeddings.dim=8", "embeddings.fusion_dim=6"]
+    return Recipe.load("quickstart", [*small, f"output_dir={folder}", *more])
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
+    return load_inputs(recipe(tmp_path_factory.mktemp("world")))
+
+
+@pytest.mark.parametrize("fusion", ["equal", "learned"])
+def test_behaviour_is_a_second_aspect(inputs: Inputs, tmp_path: Path, fusion: str) -> None:
+    (tmp_path / "mine.yaml").write_text(ASPECTS, encoding="utf-8")
+    asked = ["embeddings.collaborative=als", f"embeddings.fusion={fusion}"]
+    chosen = recipe(tmp_path / "out", *asked, f"item_tokenizer.definition={tmp_path / 'mine.yaml'}")
+    build_ids(chosen, inputs)
+    catalog, tokenizer = load_catalog(chosen), load_item_tokenizer(chosen)
+    assert catalog.spec.codebook_sizes == (16,) * 4
+    assert tokenizer is not None
+    assert tokenizer.encoder is None  # new items need fused vectors, which no text encoder makes
+    vectors, behaviour = id_vectors(chosen, inputs, content_vectors(chosen, inputs.items), aligns=False)
+    assert (vectors.dim, behaviour) == (12, None)
+    assert build_ids(chosen, inputs).skipped
+
+
+def test_behaviour_that_a_quantizer_aligns_with_is_not_fused(
+    inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "letter.yaml").write_text(LETTER, encoding="utf-8")
+    chosen = recipe(tmp_path / "out", f"item_tokenizer.definition={tmp_path / 'letter.yaml'}")
+    monkeypatch.setattr(module, "item2vec", lambda log, ids, seed: module.als_vectors(log, ids, dim=4))
+    assert not build_ids(chosen, inputs).skipped
+    tokenizer = load_item_tokenizer(chosen)
+    assert tokenizer is not None
+    assert tokenizer.aligns
+    assert tokenizer.encoder is not None
+
+
+def test_ids_of_behaviour_depend_on_the_training_part_alone(inputs: Inputs, tmp_path: Path) -> None:
+    plain, fused = recipe(tmp_path), recipe(tmp_path, "embeddings.collaborative=item2vec")
+    shorter = inputs.split.train.take(inputs.split.train.users < 70)
+    other = Inputs(inputs.items, inputs.log, shorter.leave_one_out(), None)
+    assert ids_fingerprint(plain, inputs) == ids_fingerprint(plain, other)
+    assert ids_fingerprint(fused, inputs) != ids_fingerprint(fused, other)
+
+
+def test_items_without_pictures_are_told(inputs: Inputs, tmp_path: Path) -> None:
+    with pytest.raises(GenRecError, match=r"no column 'image'|picture"):
+        build_ids(recipe(tmp_path / "out", "embeddings.images=nobody/nothing"), inputs)
