@@ -5,6 +5,7 @@ Does not know what other users did, nor what words mean.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -123,4 +124,5 @@ def _bm25s() -> Any:
             received=str(error),
             remedy="pip install 'genrec-toolkit[eval]'",
         ) from error
+    logging.getLogger("bm25s").setLevel(logging.WARNING)  # it reports every index it builds
     return bm25s

@@ -225,9 +225,10 @@ class Conversation:
         return state, self._reply(writer, state, intents, 0), False
 
     def _notes(self, state: ConversationState, intents: Sequence[Intent], writer: ReplyWriter) -> None:
+        unknown: list[str] = []
         for intent in intents:
             if intent.kind == "unknown_word":
-                writer.say("notes", "unknown_word", word=displayed(intent.value))
+                unknown.append(f"“{displayed(intent.value)}”")
             elif intent.kind == "no_reference":
                 writer.say("notes", "no_reference", reference=displayed(intent.value))
             elif intent.kind in ("cheaper", "dearer"):
@@ -235,6 +236,8 @@ class Conversation:
                     writer.say("notes", "no_prices")
             elif intent.kind == "reset":
                 writer.say("notes", "reset")
+        if unknown:
+            writer.say("notes", "unknown_word", word=" or ".join(unknown[:6]))
 
     def request(self, state: ConversationState, k: int, *, exact: bool = False) -> Request:
         """The list that a state asks for; likes stand behind the history, the newest last."""

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from genrec.catalog import Catalog
 from genrec.data import ItemTable
@@ -146,7 +147,7 @@ def _counts(catalog: Catalog, items: ItemTable, rows: np.ndarray) -> tuple[Count
     ids = [catalog.item_ids[r] for r in rows.tolist()]
     words: Counter[str] = Counter()
     for text in items.texts(("title", "description"), ids):
-        words.update({word.lower() for word in WORD.findall(text)})
+        words.update({word.lower() for word in WORD.findall(text)} - ENGLISH_STOP_WORDS)
     names: Counter[str] = Counter()
     if "categories" in items.columns:
         for row in items.subset(ids).table.column("categories").to_pylist() if ids else []:

@@ -57,6 +57,7 @@ class IntentParser:
         found += price_intents(reading, phrases)
         found += self._sizes(reading)
         references = self._references(reading, shown)
+        found += self._like_that(reading, references, shown)
         names = [m for m in self.names.mentions(reading.text) if reading.is_free(m.start, m.end)]
         for mention in names:
             reading.use(mention.start, mention.end)
@@ -102,6 +103,20 @@ class IntentParser:
             for match in reading.take(self.phrases.pattern("that")):
                 found.append((*match.span(), tuple(shown[:1])))
         return sorted(found)
+
+    def _like_that(
+        self,
+        reading: MessageReading,
+        references: list[tuple[int, int, tuple[str, ...]]],
+        shown: Sequence[str],
+    ) -> list[tuple[int, Intent]]:
+        found: list[tuple[int, Intent]] = []
+        single = [ref[2][0] for ref in references if len(ref[2]) == 1 and ref[2][0]]
+        for match in reading.take(self.phrases.pattern("like_that")):
+            of = (single or list(shown))[:1]
+            kind: IntentKind = "more_like" if of else "no_reference"
+            found.append((match.start(), Intent(kind, of[0] if of else match.group().casefold())))
+        return found
 
     def _comparisons(
         self,
@@ -286,6 +301,9 @@ class IntentParser:
                     found.append((match.start(), Intent("word", match.group().casefold())))
         return found
 
+    def _is_known(self, word: str) -> bool:
+        return word in self.names.words or singular(word) in self.names.words
+
     def _more(self, reading: MessageReading) -> list[tuple[int, Intent]]:
         for match in reading.find(self.phrases.pattern("more")):
             begin, end = reading.clause(match.start())
@@ -307,5 +325,10 @@ class IntentParser:
             and not token.group().isdigit()
             and not self._negative(reading, token.start())
         ]
-        words = [token.group() for token in tokens]
-        return [(tokens[0].start(), Intent("query", " ".join(words)))] if words else []
+        known = [
+            t for t in tokens if {t.group().casefold(), singular(t.group().casefold())} & self.names.words
+        ]
+        found = [(t.start(), Intent("unknown_word", t.group())) for t in tokens if t not in known]
+        if known:
+            found.append((known[0].start(), Intent("query", " ".join(t.group() for t in known))))
+        return found

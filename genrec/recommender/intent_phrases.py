@@ -30,6 +30,7 @@ class IntentPhrases:
     positive: tuple[str, ...]
     negative_after: tuple[str, ...]
     currencies: tuple[str, ...]
+    numbers: dict[str, float]
     at_most: tuple[str, ...]
     at_least: tuple[str, ...]
     around: tuple[str, ...]
@@ -42,6 +43,7 @@ class IntentPhrases:
     ordinals: dict[int, tuple[str, ...]]
     last: tuple[str, ...]
     that: tuple[str, ...]
+    like_that: tuple[str, ...]
     all_shown: tuple[str, ...]
     that_brand: tuple[str, ...]
     that_category: tuple[str, ...]
@@ -131,9 +133,10 @@ class IntentPhrases:
         Groups `before`, `number`, `behind`, and `unit` where it is no money at all.
         """
         signs = "|".join(_escaped(c) for c in sorted(self.currencies, key=len, reverse=True))
+        numbers = "|".join(_escaped(n) for n in sorted(self.numbers, key=len, reverse=True))
         units = "|".join(_escaped(u) for u in sorted(self.units, key=len, reverse=True))
         return re.compile(
-            rf"(?<![\w.,#])(?:(?P<before>{signs})\s?)?(?P<number>{NUMBER})"
+            rf"(?<![\w.,#])(?:(?P<before>{signs})\s?)?(?P<number>{NUMBER}|(?:{numbers})(?!\w))"
             rf"(?:\s?(?P<behind>{signs})(?!\w)|\s?(?P<unit>{units})(?!\w))?(?![\w#])",
             re.IGNORECASE,
         )

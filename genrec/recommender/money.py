@@ -25,10 +25,10 @@ def price_intents(reading: MessageReading, phrases: IntentPhrases) -> list[tuple
     place = 0
     while place < len(amounts):
         match, following = amounts[place], amounts[place + 1 : place + 2]
-        value = _number(match["number"])
+        value = _number(match["number"], phrases)
         before = reading.text[reading.clause(match.start())[0] : match.start()]
         if following and _is_range(reading, phrases, before, match, following[0]):
-            low, high = sorted((value, _number(following[0]["number"])))
+            low, high = sorted((value, _number(following[0]["number"], phrases)))
             start = _start_of_cue(phrases.pattern("between"), before, match)
             reading.use(start, following[0].end())
             found += [(start, Intent("min_price", amount=low)), (start, Intent("max_price", amount=high))]
@@ -81,7 +81,10 @@ def _last(pattern: re.Pattern[str], before: str) -> re.Match[str] | None:
     return next((m for m in pattern.finditer(before) if m.end() == ends), None)
 
 
-def _number(text: str) -> float:
+def _number(text: str, phrases: IntentPhrases) -> float:
+    word = " ".join(text.casefold().split())
+    if word in phrases.numbers:
+        return phrases.numbers[word]
     if re.fullmatch(r"\d{1,3}(,\d{3})+(\.\d+)?", text):
         return float(text.replace(",", ""))
     return float(text.replace(",", "."))

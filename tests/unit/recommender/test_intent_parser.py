@@ -51,6 +51,10 @@ CASES: list[tuple[str, list[tuple[Any, ...]]]] = [
     ("nail polish or blush", [("category", "Nail Polishes"), ("category", "Blushes")]),
     ("no blushes", [("not_category", "Blushes")]),
     ("more like the second one", [("more_like", "w0004")]),
+    ("under twenty dollars", [("max_price", 20.0)]),
+    ("I like the second one, show me more like it", [("like", "w0004"), ("more_like", "w0004")]),
+    ("more like that", [("more_like", "w0002")]),
+    ("anything vegan for my husband?", [("unknown_word", "vegan")]),
     ("something similar to number 2", [("more_like", "w0004")]),
     ("more like the first but cheaper", [("more_like", "w0002"), ("cheaper", "")]),
     ("I like the third one", [("like", "w0003")]),
@@ -79,7 +83,7 @@ CASES: list[tuple[str, list[tuple[Any, ...]]]] = [
     ("hello!", [("greeting", "")]),
     ("thank you, bye", [("thanks", ""), ("goodbye", "")]),
     ("a gentle scent", [("query", "gentle scent")]),
-    ("first I need a moment", [("query", "moment")]),
+    ("first I need a moment", [("unknown_word", "moment")]),
     ("100 years", []),
 ]  # fmt: skip
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genrec import GenerativeRecommender
+from genrec import ChatSession, GenerativeRecommender
 from genrec.errors import DataError, DecodingError
 from genrec.recommender import Filters
 
@@ -169,3 +169,32 @@ def test_explaining_an_item_tells_what_its_codes_share(shop: GenerativeRecommend
     assert "near: " in str(told)
     with pytest.raises(DataError):
         shop.explain("nowhere")
+
+
+def test_retired_items_are_gone_everywhere(shop: GenerativeRecommender) -> None:
+    nails = [i for i in shop.catalog.item_ids if "Nails" in shop.items.row(i)["categories"]]
+    gone, kept = nails[::2], nails[1::2]
+    later = GenerativeRecommender(
+        shop.model, shop.text_tokenizer, shop.vocabulary, shop.catalog.retire(gone), shop.items,
+        settings=shop.settings,
+    )  # fmt: skip
+    filters = {"categories": ["Nails"]}
+    for options in ({}, {"query": "nail polish"}, {"messages": [{"role": "user", "content": "nails"}]}):
+        for history in ([], [kept[0]]):
+            found = {r.item_id for r in later.recommend(history, 200, filters=filters, **options)}
+            assert found <= set(kept) - set(history)
+    assert {r.item_id for r in later.recommend([kept[0]], 200, filters=filters)} == set(kept[1:])
+    with pytest.raises(DataError, match="not in the catalog"):
+        later.recommend([gone[0]])
+    with pytest.raises(DataError):
+        later.explain(gone[0])
+    assert later.recommend([gone[0], kept[0]], 3, unknown="skip") == later.recommend([kept[0]], 3)
+    assert not {near.item_id for near in later.explain(kept[0], nearest=200).nearest} & set(gone)
+    session = ChatSession(shop, history=gone[:1])
+    session.say("nails under 100 dollars")
+    moved = ChatSession.from_dict(later, session.to_dict())
+    assert moved.state.history == ()
+    assert not set(moved.state.shown) & set(gone)
+    reply = moved.say("more like the first one")
+    assert not {r.item_id for r in reply.recommendations} & set(gone)
+    assert moved.say(shop.items.title(gone[0])).filters == moved.filters
