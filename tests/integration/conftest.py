@@ -87,6 +87,7 @@ def quickstart(tmp_path_factory: pytest.TempPathFactory, genrec: Genrec) -> Quic
 SCALED = {  # what a page shows -> what its test runs
     '"Qwen/Qwen3-0.6B"': '"base"',
     '"outputs/mine", lora_r=16': '"outputs/mine", lora_r=2, max_steps=2, per_device_train_batch_size=4',
+    '"outputs/preferred", max_steps=200, per_device_train_batch_size=64': '"outputs/preferred", max_steps=2',
 }
 
 
@@ -161,6 +162,7 @@ def shop_folder(quickstart: Quickstart, tmp_path: Path, monkeypatch: pytest.Monk
     world.interactions.write(tmp_path / "interactions.csv.gz")
     (tmp_path / "outputs" / "quickstart").mkdir(parents=True)
     (tmp_path / "outputs" / "quickstart" / "bundle").symlink_to(quickstart.bundle)
+    (tmp_path / "outputs" / "quickstart" / "data").symlink_to(quickstart.folder / "data")
     text_tokenizer = train_text_tokenizer(["words of a base model"], 270)
     build_small_model(text_tokenizer, hidden_size=16, num_layers=1, num_heads=2).save_pretrained(
         tmp_path / "base"
