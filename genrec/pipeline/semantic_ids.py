@@ -116,7 +116,13 @@ def build_ids(recipe: Recipe, inputs: Inputs | None = None) -> StageResult:
             )
         if vectors is not None and wants_fusion(recipe, item_tokenizer):
             item_tokenizer.encoder = None  # it makes content vectors, and these are fused ones
-        item_tokenizer.fit(items, inputs.split.train, embeddings=vectors, collaborative=behaviour)
+        item_tokenizer.fit(
+            items,
+            inputs.split.train,
+            embeddings=vectors,
+            collaborative=behaviour,
+            checkpoint=recipe.output_dir / "ids.fit",
+        )
         catalog = Catalog.build(item_tokenizer, items, embeddings=vectors)
     diagnostics = catalog.diagnostics()
     with saved_artifact(folder, kind=KIND, facts=facts) as temporary:

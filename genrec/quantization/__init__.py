@@ -5,6 +5,7 @@ Does not know what an item is. Importing it loads no torch; fitting RQVAE, FSQ, 
 
 from genrec.quantization.aspects import AspectQuantizer
 from genrec.quantization.centroids import Clustering
+from genrec.quantization.code_file import encode_file
 from genrec.quantization.code_usage import perplexity
 from genrec.quantization.fsq import FSQ
 from genrec.quantization.lfq import LFQ
@@ -29,6 +30,7 @@ __all__ = [
     "ResidualKMeans",
     "RqvaeObjective",
     "checked_codes",
+    "encode_file",
     "load_quantizer",
     "perplexity",
 ]

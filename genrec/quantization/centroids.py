@@ -17,10 +17,10 @@ Clustering = Literal["kmeans", "minibatch", "balanced"]
 
 _START_ROWS = 16  # rows a centroid among which k-means++ looks for the first ones
 _SETTLED = 1e-4  # share of the vectors' variance; centroids that move less have settled
-_BALANCING_ROUNDS = 12  # of new prices and new centroids, after k-means
-_PRICE_STEPS = 10  # turns of Sinkhorn's algorithm in a round
-_FIRST_BLUR = 0.1  # weight of the entropy in the first round, as a share of the mean squared distance
-_BLUR_FALLS = 0.8  # from a round to the next
+_BALANCING_ROUNDS = 24  # of new prices and new centroids, after k-means
+_PRICE_STEPS = 5  # turns of Sinkhorn's algorithm in a round
+_FIRST_BLUR = 0.5  # weight of the entropy in the first round, as a share of the mean squared distance
+_BLUR_FALLS = 0.85  # from a round to the next
 
 
 def sampled_rows(vectors: np.ndarray, most: int, seed: int) -> np.ndarray:

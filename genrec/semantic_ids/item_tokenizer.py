@@ -110,6 +110,7 @@ class ItemTokenizer:
         interactions: InteractionLog | None = None,
         embeddings: EmbeddingTable | None = None,
         collaborative: EmbeddingTable | None = None,
+        checkpoint: str | Path | None = None,
     ) -> ItemTokenizer:
         """Fits encoder (where it has something to learn) and quantizer on all items.
 
@@ -120,6 +121,8 @@ class ItemTokenizer:
             embeddings: Content vectors; None = the encoder makes them.
             collaborative: Collaborative vectors of the same items, for an `RQVAE` whose objective aligns with
                 them (LETTER).
+            checkpoint: Folder in which the quantizer's finished parts are kept until the fit is done, so that
+                an interrupted one goes on; see `Quantizer.fit`.
 
         Raises:
             ConfigError: Collaborative vectors for a quantizer that has no use for them.
@@ -134,9 +137,13 @@ class ItemTokenizer:
             self.encoder.fit(items)
         vectors = self._vectors(items, embeddings)
         if collaborative is None:
-            self.quantizer.fit(vectors)
+            self.quantizer.fit(vectors, checkpoint=checkpoint)
         elif isinstance(self.quantizer, RQVAE):
-            self.quantizer.fit(vectors, collaborative=collaborative.vectors_for(items.canonical_ids))
+            self.quantizer.fit(
+                vectors,
+                checkpoint=checkpoint,
+                collaborative=collaborative.vectors_for(items.canonical_ids),
+            )
         else:
             raise ConfigError(
                 "only an RQVAE with an alignment takes collaborative vectors",

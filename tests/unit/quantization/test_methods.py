@@ -6,9 +6,24 @@ import numpy as np
 import pytest
 import torch
 
-from genrec.errors import DataError, TrainingError
-from genrec.quantization import FSQ, RQVAE, ResidualKMeans, perplexity
-from genrec.quantization.bottlenecks import FiniteScalarBottleneck, MovingAverageBottleneck
+from genrec.errors import ConfigError, DataError, TrainingError
+from genrec.quantization import (
+    FSQ,
+    LFQ,
+    RQVAE,
+    ProductQuantizer,
+    ResidualFSQ,
+    ResidualKMeans,
+    RqvaeObjective,
+    perplexity,
+)
+from genrec.quantization.bottlenecks import (
+    BinaryBottleneck,
+    FiniteScalarBottleneck,
+    MovingAverageBottleneck,
+    ResidualScalarBottleneck,
+)
+from genrec.quantization.gradient_codebooks import GradientCodebook
 from genrec.quantization.residual_codebooks import ResidualCodebooks, nearest, squared_distances
 from genrec.quantization.vector_scaling import VectorScaling
 
@@ -143,3 +158,102 @@ def test_fsq_reaches_every_level() -> None:
 
 def test_fsq_has_the_sizes_of_the_paper() -> None:
     assert FSQ().codebook_sizes == (15_360,) * 4
+
+
+def test_balanced_codes_are_used_about_evenly() -> None:
+    vectors = np.concatenate([0.5 * sample(900), 1.5 + sample(300, seed=1)])  # most in one dense heap
+    even = ResidualKMeans(1, 12, clustering="balanced").fit(vectors)
+    plain = ResidualKMeans(1, 12).fit(vectors)
+    counts = np.bincount(even.encode(vectors)[:, 0], minlength=12)
+    assert counts.min() > 60
+    assert counts.max() < 150
+    assert even.training_record["perplexity"][0] > plain.training_record["perplexity"][0]
+
+
+def test_the_learned_rotation_brings_slices_nearer() -> None:
+    mixed = sample(2_000, dim=8) * np.array([9, 9, 3, 3, 1, 1, 0.3, 0.3], dtype=np.float32)
+    turned = ProductQuantizer(4, 16, rotation_rounds=20).fit(mixed)
+    plain = ProductQuantizer(4, 16, rotation_rounds=0).fit(mixed)
+    assert turned.training_record["relative_error"] < 0.8 * plain.training_record["relative_error"]
+    rotation = turned._rotation
+    np.testing.assert_allclose(rotation @ rotation.T, np.eye(8), atol=1e-5)
+
+
+def test_a_product_quantizer_needs_vectors_as_wide_as_it_has_positions() -> None:
+    with pytest.raises(DataError, match="7 slices"):
+        ProductQuantizer(7, 4).fit(sample(9))
+
+
+def test_residual_fsq_codes_are_those_of_the_library() -> None:
+    quantizer = ResidualFSQ((4, 3), 3, hidden_dims=(8,), epochs=2, batch_size=16, device="cpu")
+    vectors = 3 * sample(300, seed=7)
+    quantizer.fit(vectors)
+    latents = torch.from_numpy(quantizer.latent_space.latents(vectors))
+    _, indices = ResidualScalarBottleneck((4, 3), 3).double().eval().layers(latents[None])
+    np.testing.assert_array_equal(quantizer.encode(vectors), indices[0].numpy())
+
+
+def test_lfq_codes_are_those_of_the_library() -> None:
+    quantizer = LFQ(4, 2, hidden_dims=(8,), epochs=2, batch_size=16, device="cpu").fit(sample(60))
+    vectors = 2 * sample(300, seed=8)
+    values = torch.from_numpy(quantizer._standardized(quantizer.latent_space.latents(vectors)))
+    _, indices, _ = BinaryBottleneck(4, 2, 0.1).eval().layers(values[None].float())
+    np.testing.assert_array_equal(quantizer.encode(vectors), indices[0].numpy())
+
+
+def test_lfq_keeps_its_codes_in_use() -> None:
+    record = (
+        LFQ(3, 2, hidden_dims=(16,), epochs=20, batch_size=64, device="cpu").fit(sample(400)).training_record
+    )
+    assert record["codes_used"] == [8, 8]
+
+
+def test_uniform_mapping_gives_every_code_its_share_in_training() -> None:
+    torch.manual_seed(0)
+    book = GradientCodebook(2, 8, 0.25, uniform=True, clusters=0, diversity=0.0)
+    with torch.no_grad():
+        book.codes.copy_(torch.arange(16.0).view(8, 2))
+        book.started += 1
+    rows = 4.0 + torch.randn(80, 2)  # all near three of the codes
+    used = [torch.cdist(book(rows)[0], book.codes).argmin(dim=1).bincount(minlength=8)]
+    used.append(torch.cdist(book.eval()(rows)[0], book.codes).argmin(dim=1).bincount(minlength=8))
+    assert int(used[0].min()) >= 5
+    assert int(used[0].max()) <= 15
+    assert int((used[1] > 0).sum()) <= 4
+
+
+def test_alignment_draws_items_to_their_collaborative_vectors() -> None:
+    vectors, collaborative = sample(200), sample(200, dim=3, seed=11)
+    losses = []
+    for weight in (1e-6, 1.0):
+        own = RqvaeObjective(codebooks="gradient", alignment=weight)
+        quantizer = RQVAE(
+            None, (16,), 4, 2, 16, own, epochs=10, batch_size=50, learning_rate=1e-2, device="cpu"
+        )
+        record = quantizer.fit(vectors, collaborative=collaborative).training_record
+        losses.append(record["epochs"][-1]["side_loss"] / weight)
+    assert losses[1] < losses[0]
+
+
+def test_collaborative_vectors_are_given_exactly_where_they_are_used() -> None:
+    plain, aligned = RQVAE(), RQVAE(objective=RqvaeObjective(codebooks="gradient", alignment=0.1))
+    with pytest.raises(ConfigError, match="exactly if"):
+        plain.fit(sample(5), collaborative=sample(5))
+    with pytest.raises(ConfigError, match="exactly if"):
+        aligned.fit(sample(5))
+    with pytest.raises(DataError, match="one collaborative vector"):
+        aligned.fit(sample(5), collaborative=sample(4))
+
+
+def test_float32_and_float64_decide_alike() -> None:
+    points = np.concatenate([sample(40, dim=24), sample(40, dim=24) * np.float32(1 + 1e-6)])
+    books = ResidualCodebooks([points, 0.3 * sample(50, dim=24, seed=12)])
+    vectors = (points[np.arange(400) % 80] + 1e-4 * sample(400, dim=24, seed=13)).astype(np.float64)
+    first = nearest(vectors, points.astype(np.float64))
+    np.testing.assert_array_equal(books.encode(vectors)[:, 0], first)
+    second = nearest(vectors - points[first], books.codebooks[1])
+    np.testing.assert_array_equal(books.encode(vectors)[:, 1], second)
+    huge = ResidualCodebooks([1e25 * points.astype(np.float64)])
+    np.testing.assert_array_equal(
+        huge.encode(1e25 * vectors)[:, 0], nearest(1e25 * vectors, 1e25 * points.astype(np.float64))
+    )
