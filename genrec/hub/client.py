@@ -57,6 +57,20 @@ def hub_errors(doing: str, repo_id: str, *, outcome: str = "") -> Iterator[None]
             received=_first_line(error),
             remedy="give a branch, a tag or a whole commit hash that is there",
         ) from error
+    except errors.GatedRepoError as error:
+        raise HubError(
+            f"{doing} {repo_id}: its owners let in only those who asked{after}",
+            received=_first_line(error),
+            remedy=f"ask for access at https://huggingface.co/{repo_id}, then log in with `hf auth login`",
+        ) from error
+    except errors.RepositoryNotFoundError as error:
+        # the hub says 401 of what does not exist, too, to those it does not know
+        problem, remedy = _BY_STATUS[404]
+        raise HubError(
+            f"{doing} {repo_id}: {problem}{after}",
+            received=f"{repo_id}, status {error.response.status_code}",
+            remedy=remedy,
+        ) from error
     except errors.HfHubHTTPError as error:
         status = error.response.status_code
         known = _BY_STATUS.get(status, (f"the hub failed with status {status}", "run it again later"))
@@ -65,7 +79,12 @@ def hub_errors(doing: str, repo_id: str, *, outcome: str = "") -> Iterator[None]
             received=f"status {status}: {_first_line(error)}",
             remedy=known[1],
         ) from error
-    except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, httpx2.HTTPError) as error:
+    except (
+        errors.LocalEntryNotFoundError,
+        errors.OfflineModeIsEnabled,
+        errors.RevisionResolutionError,
+        httpx2.HTTPError,
+    ) as error:
         raise HubError(
             f"{doing} {repo_id}: the hub cannot be reached{after}",
             received=_first_line(error),
@@ -128,17 +147,8 @@ class HubRepository:
         Raises:
             HubError: No such repository or revision, no permission, no connection.
         """
-        from huggingface_hub import constants
-
-        if revision is not None and constants.REGEX_COMMIT_OID.fullmatch(revision) and len(revision) == 40:
-            return revision
-        if constants.is_offline_mode():
-            return revision or "main"
-        info = self.info(revision)
-        if info is None:
-            problem, remedy = _BY_STATUS[404]
-            raise HubError(problem, received=self.repo_id, remedy=remedy)
-        return str(info.sha)
+        with hub_errors("looking at", self.repo_id):
+            return str(self.api.resolve_revision(self.repo_id, revision=revision).resolved)
 
     def create(self, *, private: bool) -> None:
         """Makes the repository."""

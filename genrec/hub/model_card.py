@@ -216,15 +216,16 @@ def _metrics(card: CardFacts) -> str:
 
 
 def _verdict(card: CardFacts, names: Sequence[str]) -> str:
-    """Whether a baseline did better, said in the first metric's terms."""
+    """Whether a baseline did better, by NDCG@10 where it was measured."""
     own, report = card.own_row, card.report
     if own is None or report is None:
         return ""
+    metric = "ndcg@10" if "ndcg@10" in names else names[-1]
     others = [row for row in report["rankers"] if row is not own and row["name"] not in ("oracle",)]
-    better = [row["name"] for row in others if row["metrics"][names[-1]] > own["metrics"][names[-1]]]
+    better = [row["name"] for row in others if row["metrics"][metric] > own["metrics"][metric]]
     if not others or not better:
         return ""
-    return f" By {names[-1]} these did better than this model: {', '.join(better)}."
+    return f" By {metric} these did better than this model: {', '.join(better)}."
 
 
 def _recipe(card: CardFacts) -> str:
@@ -251,7 +252,7 @@ def _limits(card: CardFacts) -> str:
         "It knows the items of this revision's catalog and no others; an item that is taken up later has "
         "an ID, but the "
         "weights have not seen it.",
-        "Scores are log-probabilities for ranking, not probabilities that someone will buy.",
+        "Scores are for ranking; they are no probabilities that someone will buy.",
         "It learned what people did before, with the biases of the shop they did it in.",
         "Histories are not stored, but weights are learned from them: publish no model of data you may "
         "not share.",

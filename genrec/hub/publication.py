@@ -20,6 +20,7 @@ from genrec.errors import HubError
 from genrec.hub.bundle_facts import ITEMS_FILE, bundle_kind, open_bundle, weights_digest
 
 ItemColumns = Literal["all", "titles", "ids"]
+LOCAL_ENDPOINT = "http://localhost:8000/v1"  # in place of the publisher's own
 _LESS = {"all": 2, "titles": 1, "ids": 0}
 
 
@@ -129,7 +130,9 @@ def _check_base(facts: Mapping[str, Any]) -> None:
 def without_paths(value: Any) -> Any:
     """A recipe without paths of this machine: of an absolute one, or of one through `..`, the name stays."""
     if isinstance(value, Mapping):
-        return {key: without_paths(one) for key, one in value.items()}
+        return {
+            key: LOCAL_ENDPOINT if key == "base_url" else without_paths(one) for key, one in value.items()
+        }
     if isinstance(value, list | tuple):
         return [without_paths(one) for one in value]
     if isinstance(value, str) and "\n" not in value:

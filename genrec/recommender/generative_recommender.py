@@ -342,6 +342,7 @@ class GenerativeRecommender:
         token: str | None = None,
         items: ItemColumns = "all",
         license: str | None = None,
+        dataset: str | None = None,
     ) -> str:
         """Publishes the bundle with a model card, in one commit.
 
@@ -351,7 +352,14 @@ class GenerativeRecommender:
             The commit's hash.
         """
         return push_recommender(
-            self, repo_id, private=private, revision=revision, token=token, items=items, license=license
+            self,
+            repo_id,
+            private=private,
+            revision=revision,
+            token=token,
+            items=items,
+            license=license,
+            dataset=dataset,
         )
 
     def push_catalog_to_hub(

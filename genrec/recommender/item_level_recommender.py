@@ -206,6 +206,7 @@ class ItemLevelRecommender:
         token: str | None = None,
         items: ItemColumns = "all",
         license: str | None = None,
+        dataset: str | None = None,
     ) -> str:
         """Publishes the bundle with a model card, in one commit.
 
@@ -217,7 +218,14 @@ class ItemLevelRecommender:
             The commit's hash.
         """
         return push_recommender(
-            self, repo_id, private=private, revision=revision, token=token, items=items, license=license
+            self,
+            repo_id,
+            private=private,
+            revision=revision,
+            token=token,
+            items=items,
+            license=license,
+            dataset=dataset,
         )
 
     @classmethod

@@ -29,6 +29,7 @@ def push_recommender(
     token: str | None = None,
     items: ItemColumns = "all",
     license: str | None = None,
+    dataset: str | None = None,
 ) -> str:
     """Publishes a recommender; arguments and errors as `genrec.hub.publish_bundle`."""
     with tempfile.TemporaryDirectory() as folder:
@@ -42,6 +43,7 @@ def push_recommender(
             token=token,
             items=items,
             license=license,
+            dataset=dataset,
         )
 
 

@@ -117,6 +117,7 @@ def test_paths_become_names() -> None:
         "model": {"base": "Qwen/Qwen3-0.6B"},
         "rel": "../up/there.csv",
         "out": "outputs/mine",
+        "texts": {"base_url": "https://inside.example.org/v1"},
     }
     assert without_paths(recipe) == {
         "output_dir": "mine",
@@ -124,4 +125,5 @@ def test_paths_become_names() -> None:
         "model": {"base": "Qwen/Qwen3-0.6B"},
         "rel": "there.csv",
         "out": "outputs/mine",
+        "texts": {"base_url": "http://localhost:8000/v1"},
     }

@@ -214,6 +214,24 @@ def test_a_file_that_was_changed_on_the_hub_is_refused(hub: Any, client: Any, bu
     assert "metrics.json is not the file that was saved" in error["problem"]
 
 
+def test_what_was_loaded_once_is_there_without_the_hub(hub: Any, client: Any, bundle: Path) -> None:
+    first = push(client, bundle, "me/cached")
+    expected = recommended(client, "me/cached")
+    switch = "setattr(__import__('huggingface_hub').constants, 'HF_HUB_OFFLINE', value)"
+    client(switch, value=True)
+    try:
+        assert recommended(client, "me/cached") == expected
+        assert recommended(client, "me/cached", revision=first) == expected
+        error = client.refused(RECOMMEND.format("'me/never-loaded'"))
+        assert "cannot be reached" in error["problem"]
+        assert "cannot be reached" in refused(client, bundle, "me/cached")["problem"]
+    finally:
+        client(switch, value=False)
+    hub.fail("GET", "me/cached", 503, times=99)
+    hub.fail("HEAD", "me/cached", 503, times=99)
+    assert recommended(client, "me/cached") == expected
+
+
 def test_a_catalog_is_updated_by_a_small_commit(
     hub: Any, client: Any, make_bundle: Callable[..., Path], tmp_path: Path
 ) -> None:
