@@ -344,12 +344,9 @@ class GenerativeRecommender:
         license: str | None = None,
         dataset: str | None = None,
     ) -> str:
-        """Publishes the bundle with a model card, in one commit.
+        """Publishes the bundle with a model card, in one commit, whose hash it returns.
 
         Arguments and errors are those of `genrec.hub.publish_bundle`.
-
-        Returns:
-            The commit's hash.
         """
         return push_recommender(
             self,
