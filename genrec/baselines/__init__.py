@@ -15,7 +15,7 @@ from genrec.baselines.markov_knn import MarkovKNN
 from genrec.baselines.popularity import Popularity
 from genrec.baselines.random_ranker import RandomRanker
 from genrec.baselines.sasrec import SASRec, sasrec_model
-from genrec.baselines.tuning import tune_content_knn, tune_item_knn
+from genrec.baselines.tuning import tune_content_knn, tune_item_knn, tune_markov_knn
 from genrec.baselines.tuning_hybrid import tune_mixture, tune_rank_fusion
 from genrec.baselines.tuning_text_and_factors import tune_als, tune_bm25, tune_bpr, tune_dense
 
@@ -43,6 +43,7 @@ __all__ = [
     "tune_content_knn",
     "tune_dense",
     "tune_item_knn",
+    "tune_markov_knn",
     "tune_mixture",
     "tune_rank_fusion",
 ]

@@ -13,7 +13,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from genrec.artifacts import has_artifact, saved_artifact
-from genrec.baselines import ContentKNN, ItemKNN, MarkovKNN, Popularity, RandomRanker, tune_item_knn
+from genrec.baselines import (
+    ContentKNN,
+    ItemKNN,
+    MarkovKNN,
+    Popularity,
+    RandomRanker,
+    tune_item_knn,
+    tune_markov_knn,
+)
 from genrec.catalog import Catalog
 from genrec.config import fingerprint
 from genrec.evaluation import (
@@ -41,7 +49,8 @@ from genrec.training import process_state
 
 KIND = "evaluation"
 RUNS = "runs"
-VERSION = 2  # of what is written; a report of another version is made anew
+TUNING_CASES = 4000  # of the validation, for the settings of a Markov chain
+VERSION = 3  # of what is written; a report of another version is made anew
 
 
 def evaluate(recipe: Recipe, inputs: Inputs | None = None) -> StageResult:
@@ -158,12 +167,17 @@ def rankers(
             return tune_item_knn(train, inputs.split.validation, item_ids)
         return ItemKNN(train, item_ids)
 
+    def markov_knn() -> Ranker:
+        if recipe.evaluate.tune_baselines:
+            return tune_markov_knn(train, inputs.split.validation, item_ids, max_cases=TUNING_CASES)
+        return MarkovKNN(train, item_ids)
+
     rows: list[Callable[[], Ranker]] = [
         generative,
         lambda: Popularity(train, item_ids),
         item_knn,
         lambda: ContentKNN(content_vectors(recipe, inputs.items), item_ids, train=train),
-        lambda: MarkovKNN(train, item_ids),
+        markov_knn,
         lambda: RandomRanker(item_ids, seed=recipe.seed),
     ]
     if isinstance(recommender, ItemLevelRecommender) and recommender.settings.content_weight:

@@ -66,3 +66,34 @@ def test_one_users_end_does_not_lead_to_the_next_users_start() -> None:
 def test_a_negative_shrinkage_is_refused(train: InteractionLog, item_ids: list[str]) -> None:
     with pytest.raises(DataError, match="shrinkage=-1"):
         MarkovKNN(train, item_ids, shrinkage=-1)
+
+
+def test_gaps_and_older_items_count_as_they_are_told(
+    train: InteractionLog, train_histories: list[list[str]], queries: list[list[str]], item_ids: list[str]
+) -> None:
+    gaps, steps = (1.0, 0.5), Counter()
+    for history in train_histories:
+        for gap, weight in enumerate(gaps, start=1):
+            for before, after in zip(history[:-gap], history[gap:], strict=True):
+                steps[before, after] += weight
+    left, entered = Counter(), Counter()
+    for (before, after), count in steps.items():
+        left[before] += count
+        entered[after] += count
+    items, scores = MarkovKNN(train, item_ids, shrinkage=7.0, gaps=gaps, decay=0.5).rank(queries, 40)
+    for i, query in enumerate(queries):
+        known = [item for item in query if item in item_ids]
+        for item, score in zip(items[i], scores[i], strict=True):
+            expected = sum(
+                0.5**age * steps[before, item] / (math.sqrt(left[before] * entered[item]) + 7)
+                for age, before in enumerate(reversed(known))
+            )
+            assert max(score, 0) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("wrong", [{"gaps": ()}, {"gaps": (1.0, -1.0)}, {"decay": 0.0}, {"shrinkage": -1.0}])
+def test_a_chain_that_makes_no_sense_is_refused(
+    train: InteractionLog, item_ids: list[str], wrong: dict[str, object]
+) -> None:
+    with pytest.raises(DataError):
+        MarkovKNN(train, item_ids, **wrong)

@@ -7,7 +7,14 @@ import math
 
 import pytest
 
-from genrec.baselines import ContentKNN, ItemKNN, tune_content_knn, tune_item_knn
+from genrec.baselines import (
+    ContentKNN,
+    ItemKNN,
+    MarkovKNN,
+    tune_content_knn,
+    tune_item_knn,
+    tune_markov_knn,
+)
 from genrec.baselines.grid_search import mean_ndcg
 from genrec.data import Cases, InteractionLog
 from genrec.embeddings import EmbeddingTable
@@ -94,3 +101,15 @@ def test_a_large_validation_set_is_sampled(
 def test_no_validation_case_is_an_error(train: InteractionLog, item_ids: list[str]) -> None:
     with pytest.raises(DataError, match="no validation case"):
         tune_item_knn(train, Cases((), (), ()), item_ids)
+
+
+def test_a_markov_chain_is_chosen_the_same_way(
+    train: InteractionLog, validation: Cases, item_ids: list[str]
+) -> None:
+    gaps, decays, shrinkages = ((1.0,), (1.0, 0.5)), (0.5, None), (5.0, 50.0)
+    ranker = tune_markov_knn(train, validation, item_ids, gaps=gaps, decays=decays, shrinkages=shrinkages)
+    best = mean_ndcg(ranker, validation)
+    for one in gaps:
+        for decay in decays:
+            tried = MarkovKNN(train, item_ids, gaps=one, decay=decay, shrinkage=5.0)
+            assert best >= mean_ndcg(tried, validation)
