@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from genrec.decoding.fused_weights import FusedWeights, state_of
+from genrec.decoding.fused_weights import FusedWeights, TransposedHead, state_of
 from genrec.decoding.head_input import HeadInput, at
-from genrec.decoding.output_head import Head
+from genrec.decoding.output_head import Head, OutputHead
 from genrec.decoding.prefill import Prefill, model_state
 from genrec.decoding.prompt_cache import PromptCache
 from genrec.decoding.row_tree import RowTree, additive
@@ -34,10 +34,14 @@ class FusedBackend:
         self.forward = HeadInput(model)
         self.prompt_cache = prompt_cache
         self.weights = FusedWeights.of(self.forward.body)
+        self.turned = TransposedHead()
 
     def head(self) -> Head:
         """See `SearchBackend.head`."""
-        return self.forward.head()
+        head = self.forward.head()
+        return (
+            OutputHead(head.head, self.turned.of(head.head.weight)) if isinstance(head, OutputHead) else head
+        )
 
     @torch.no_grad()
     def start(self, input_ids: Tensor, real: Tensor, capacity: int = 0) -> tuple[FusedSteps, Tensor]:

@@ -18,7 +18,6 @@ from genrec.decoding.prefill import version
 
 FUSED_TYPES = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 MAX_COPIED_BYTES = 2 << 30  # beyond, and off the CPU, the model's own matrices are used
-HEAD_BLOCK = 8192  # rows of the head that are transposed together
 
 
 class Linears:
@@ -117,6 +116,22 @@ class FusedWeights:
             width,
             state_of(body),
         )
+
+
+class TransposedHead:
+    """A copy of the head's weight as `[width, vocabulary]`, on a CPU and within the limit of copies."""
+
+    def __init__(self) -> None:
+        self.kept: tuple[tuple[int, int], Tensor] | None = None
+
+    def of(self, weight: Tensor) -> Tensor | None:
+        """The copy, made anew when the weight was written to; None where there is to be none."""
+        if weight.device.type != "cpu" or weight.numel() * weight.element_size() > MAX_COPIED_BYTES:
+            return None
+        kept, now = self.kept, version(weight)
+        if kept is None or kept[0] != now:
+            kept = self.kept = now, weight.detach().T.contiguous()
+        return kept[1]
 
 
 def fuses(model: Any) -> bool:

@@ -15,7 +15,13 @@ from transformers import (
     PreTrainedModel,
 )
 
-from genrec.decoding import LogitsHead, OutputHead, check_head, chunked_cross_entropy
+from genrec.decoding import (
+    LogitsHead,
+    OutputHead,
+    check_head,
+    chunked_cross_entropy,
+    chunked_normalizer,
+)
 from genrec.errors import DecodingError
 
 VOCABULARY, WIDTH = 300, 16
@@ -128,6 +134,26 @@ def test_new_rows_stand_in_for_the_old_and_take_all_the_gradient(
     merged_states, merged_logits = states_and_logits(model)
     torch.testing.assert_close(merged_logits, logits, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(OutputHead.of(model).full(merged_states), merged_logits, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("elements", [1 << 18, 3000])
+@pytest.mark.parametrize("rows", [False, True])
+@pytest.mark.parametrize("family", ["qwen3", "gemma2", "granite", "phi"])
+def test_the_normalizer_is_that_of_all_logits(
+    family: str, rows: bool, elements: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chunked_normalizer, "CACHED_ELEMENTS", elements)
+    model: Any = tiny_model(family, tied=False, vocab_size=5000)
+    if rows:
+        model = with_new_rows(model, False, [250, 251, 2600])
+    head = OutputHead.of(model)
+    generator = torch.Generator().manual_seed(2)
+    for scale in (1.0, 30.0):  # sums that would overflow without their maximum
+        states = scale * torch.randn(17, WIDTH, generator=generator)
+        expected = head.full(states).double().logsumexp(-1).float().detach()
+        for transposed in (None, head.head.weight.detach().T.contiguous()):
+            found = OutputHead(head.head, transposed).log_normalizer(states)
+            torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-5)
 
 
 @pytest.mark.parametrize("elements", [1 << 24, 5 * VOCABULARY, 1])
