@@ -67,12 +67,12 @@ class ItemLevelWalk:
         known = self.states
         parent = known.gather(1, parents.unsqueeze(-1).expand(-1, -1, known.shape[-1])).flatten(0, 1)
         if isinstance(levels, int):
-            states = self.model.advance(levels, parent, nodes.flatten())
+            states = self.model.advance(levels, parent, nodes.flatten().clamp(min=0))
         else:
             states, of_level = torch.empty_like(parent), levels.flatten()
             for level in of_level.unique().tolist():
                 here = of_level == level
-                nodes_here = nodes.flatten()[here].clamp(max=len(self.levels.codes[level]) - 1)
+                nodes_here = nodes.flatten()[here].clamp(min=0)
                 states[here] = self.model.advance(level, parent[here], nodes_here)
         states = states.view(*nodes.shape, -1)  # [batch, n, width]
         self.states = torch.cat([known, states], dim=1)

@@ -13,8 +13,9 @@ from torch import Tensor
 from genrec.decoding.candidates import NONE, Candidates, best_of_each, rank_within, ranked
 from genrec.decoding.item_constraints import ItemConstraints
 from genrec.decoding.item_pool import ItemPool
+from genrec.decoding.layer import Layer
 from genrec.decoding.search_result import BeamSearchResult
-from genrec.decoding.trie_walk import Expansion, TrieWalk
+from genrec.decoding.trie_walk import TrieWalk
 
 ROUND = 64  # nodes a prompt expands at once in the proof
 
@@ -94,7 +95,7 @@ class TrieSearch:
             nodes = torch.where(alive, grown.child[places], -1)  # [batch, beams]
             scores = torch.where(alive, grown.log_prob[places], NONE)
             self.expanded = self.expanded + alive.sum(1)
-            states = walk.step(level, nodes.clamp(min=0), layer.row(grown.owner[places]))
+            states = walk.step(level, nodes, layer.row(grown.owner[places]))
             first_row, self.next_row = self.next_row, self.next_row + nodes.shape[1]
 
     def _take_items(self, layer: Layer) -> None:
@@ -187,8 +188,8 @@ class TrieSearch:
         slot, place = slots[batch.prompt], rank_within(batch.prompt)
         shape = (size, int(place.max()) + 1)
         tables = [
-            torch.zeros(shape, dtype=torch.long, device=self.device).index_put((slot, place), values)
-            for values in (batch.level, batch.node, batch.row)
+            torch.full(shape, fill, device=self.device).index_put((slot, place), values)
+            for values, fill in ((batch.level, 0), (batch.node, -1), (batch.row, 0))
         ]
         states = self.walk.step(*tables)[slot, place]  # [m, width]
         rows = place + self.next_row
@@ -220,61 +221,6 @@ class TrieSearch:
         certified = found & (scores >= self.best_open.unsqueeze(1))
         log_probs = blank.index_put(place, items.log_prob)
         return BeamSearchResult(rows, scores, all_codes, log_probs, certified, self.best_open, self.expanded)
-
-
-class Layer:
-    """The children of nodes with their bounds; `Candidates` are made of those that are wanted only.
-
-    Args:
-        level: The children's level.
-        grown: The children.
-        beams: Nodes of each prompt.
-        rows: Number of each node's row, int64 `[m]`; or of a prompt's first, where they follow each other.
-        constraints: What closes nodes and adds to their bounds.
-        prompts: Prompt of each node, int64 `[m]`; None = `beams` a prompt, in order.
-
-    Attributes:
-        bound: float32 `[t]`, the most that an item below each child can score; minus infinity closes it.
-        counts: int64 `[batch, beams]`, children of each node; None where all have the same number of places.
-    """
-
-    def __init__(
-        self,
-        level: int,
-        grown: Expansion,
-        beams: int,
-        rows: int | Tensor,
-        constraints: ItemConstraints,
-        prompts: Tensor | None = None,
-    ) -> None:
-        self.level = level
-        self.grown = grown
-        self.beams = beams
-        self.rows = rows
-        self.prompts = prompts
-        self.counts = None if grown.counts is None else grown.counts.view(-1, beams)
-        self.bound = grown.log_prob
-        if constraints.active:
-            self.bound = constraints.bounds(level, self._prompt(grown.owner), grown.child, grown.log_prob)
-
-    def _prompt(self, owner: Tensor) -> Tensor:
-        return owner // self.beams if self.prompts is None else self.prompts[owner]
-
-    def row(self, owner: Tensor) -> Tensor:
-        """Number of the row of each owner."""
-        return owner % self.beams + self.rows if isinstance(self.rows, int) else self.rows[owner]
-
-    def at(self, places: Tensor) -> Candidates:
-        """Some of the children, by place; arrays of the shape of `places`."""
-        owner, node = self.grown.owner[places], self.grown.child[places]
-        return Candidates(
-            self._prompt(owner),
-            torch.full_like(node, self.level),
-            node,
-            self.grown.log_prob[places],
-            self.bound[places],
-            self.row(owner),
-        )
 
 
 def ranked_place(open_: Candidates) -> Tensor:

@@ -84,7 +84,7 @@ class TrieWalk(Protocol):
 
         Args:
             levels: int64 `[batch, n]`, level of each new row's node; a number if it is the same for all.
-            nodes: int64 `[batch, n]`; any node where a row only fills up the batch.
+            nodes: int64 `[batch, n]`; -1 where a row only fills up the batch.
             parents: int64 `[batch, n]`, number of the row that each continues.
 
         Returns:
@@ -162,12 +162,19 @@ class TokenWalk:
         return self.head.log_normalizer(states) if self.normalize == "full" else None
 
     def expand(
-        self, level: int, states: Tensor, nodes: Tensor, scores: Tensor, normalizers: Tensor | None
+        self,
+        level: int,
+        states: Tensor,
+        nodes: Tensor,
+        scores: Tensor,
+        normalizers: Tensor | None,
+        normalize: Normalization | None = None,
     ) -> Expansion:
-        """Children and their log-probabilities; see `TrieWalk.expand`."""
+        """Children and their log-probabilities by this normaliser or another; see `TrieWalk.expand`."""
+        normalize = normalize or self.normalize
         logits = self.head.rows(states, self.level_ids[level]).float()  # [m, codes of the level]
         shifted = scores
-        if self.normalize == "level":
+        if normalize == "level":
             shifted = scores - logits.logsumexp(-1)
         elif normalizers is not None:
             shifted = scores - normalizers
@@ -217,7 +224,7 @@ class TokenWalk:
         """Token ids of nodes; any where a number is no node of the level."""
         if level >= self.tables.length:
             return self.level_ids[level].expand_as(nodes)
-        return self.tables.tokens(level, nodes.clamp(max=len(self.levels.codes[level]) - 1))
+        return self.tables.tokens(level, nodes.clamp(min=0, max=len(self.levels.codes[level]) - 1))
 
     def keep(self, prompts: Tensor) -> None:
         """See `TrieWalk.keep`."""
