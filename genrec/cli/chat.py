@@ -6,7 +6,6 @@ Does not know how a reply is made.
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +18,7 @@ from genrec.cli.output import line, quiet_libraries
 from genrec.errors import ConfigError, GenRecError
 
 if TYPE_CHECKING:
-    from genrec.recommender import ChatReply, ChatSession, Filters
+    from genrec.recommender import ChatReply, ChatSession
 
 HELP = """\
 Say what you look for: "something for dry skin under 20", "cheaper", "more like the second one".
@@ -33,7 +32,7 @@ Say what you look for: "something for dry skin under 20", "cheaper", "more like 
 
 
 def chat(
-    bundle: Annotated[Path, typer.Argument(help="Folder of a saved bundle.")],
+    bundle: Annotated[str, typer.Argument(help="Folder of a saved bundle, or OWNER/NAME on the hub.")],
     history: Annotated[
         list[str] | None, typer.Option("--history", help="An item id the user has; give it once an item.")
     ] = None,
@@ -42,7 +41,10 @@ def chat(
     ] = "",
     k: Annotated[int, typer.Option("-k", help="Items a reply names.")] = 5,
     load: Annotated[Path | None, typer.Option("--load", help="Go on with a saved conversation.")] = None,
-    device: Annotated[str, typer.Option(help="Where the model goes: cpu, cuda, ...")] = "cpu",
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit on the hub.")] = None,
+    device: Annotated[
+        str, typer.Option(help="cpu, cuda, cuda:1 …; auto = an accelerator if there is one.")
+    ] = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Talk to a bundle. Every item it names is in the catalog and fulfils what was asked for.
@@ -52,14 +54,14 @@ def chat(
     Example: genrec chat outputs/quickstart/bundle
     Example: echo "a lipstick under 15" | genrec chat outputs/quickstart/bundle --json
     """
-    from genrec.recommender import ChatSession, GenerativeRecommender, load_recommender
+    from genrec.recommender import ChatSession, GenerativeRecommender, load_recommender, own_device
 
     quiet_libraries()
-    recommender = load_recommender(bundle, device=device)
+    recommender = load_recommender(bundle, revision=revision, device=own_device(device))
     if not isinstance(recommender, GenerativeRecommender):
         raise ConfigError(
             "this bundle holds an item-level generator, which does not take words",
-            received=str(bundle),
+            received=bundle,
             remedy="chat with a bundle of a language model",
         )
     if load is not None:
@@ -67,7 +69,7 @@ def chat(
     else:
         session = ChatSession(recommender, history=history or [], k=k)
     if filters:
-        session.filters = edited(session, filters)
+        session.filters = session.filters.edited(filters)
     talk(session, as_json=as_json)
 
 
@@ -135,7 +137,7 @@ def command(session: ChatSession, message: str) -> str | None:
             return HELP
         case "filters":
             if rest:
-                session.filters = edited(session, rest)
+                session.filters = session.filters.edited(rest)
             shown = "\n".join(f"- {demand}" for demand in session.filters.describe())
             return f"{session.filters.to_json()}\n{shown}".strip()
         case "likes" | "dislikes" | "history":
@@ -158,29 +160,3 @@ def command(session: ChatSession, message: str) -> str | None:
             item = shown_items[place] if 0 <= place < len(shown_items) else rest
             return str(session.recommender.explain(item))
     raise ConfigError("no such command, or it needs a value", received=message, remedy="see /help")
-
-
-def edited(session: ChatSession, text: str) -> Filters:
-    """The session's filters after an edit: a JSON object in their place, `none`, or KEY=VALUE ..."""
-    from genrec.recommender import Filters  # typer reads the commands before any model library is loaded
-
-    if text == "none":
-        return Filters()
-    if text.startswith("{"):
-        return Filters.from_json(text)
-    values = session.filters.to_dict()
-    try:
-        words = shlex.split(text)
-    except ValueError as error:
-        raise ConfigError(
-            f"these filters cannot be read: {error}", received=text, remedy="close the quotes"
-        ) from None
-    for word in words:
-        key, equals, value = word.partition("=")
-        if not equals:
-            raise ConfigError("not of the form KEY=VALUE", received=word, remedy="write max_price=15, say")
-        if not value:
-            values.pop(key, None)
-        else:
-            values[key] = value if key in ("min_price", "max_price") else value.split(",")
-    return Filters.from_dict(values)

@@ -23,6 +23,13 @@ def recommend(
     history: Annotated[
         list[str] | None, typer.Option("--history", help="Item ids, oldest first: --history ID ID ...")
     ] = None,
+    query: Annotated[
+        str | None, typer.Option("--query", help='What is wanted, in words: --query "lip balm"')
+    ] = None,
+    filters: Annotated[
+        str,
+        typer.Option("--filters", help='As JSON or KEY=VALUE ...: --filters "max_price=15 brands=Velora"'),
+    ] = "",
     k: Annotated[int, typer.Option("-k", help="Items wanted.")] = 10,
     include_history: Annotated[
         bool, typer.Option("--include-history", help="Allow items of the history among the answers.")
@@ -58,14 +65,16 @@ def recommend(
 
     Example: genrec recommend outputs/quickstart/bundle --history w0012 w0815 -k 10 --json
 
+    Example: genrec recommend outputs/quickstart/bundle --query "lip gloss" --filters max_price=15
+
     Example: genrec recommend outputs/quickstart/bundle --users users.jsonl --out recs.parquet
     """
     ids = [*(history or []), *(more_history or [])]
     if users is not None or out is not None:
-        if users is None or out is None or ids:
+        if users is None or out is None or ids or query or filters:
             raise ConfigError(
-                "a batch needs a file of users and a file to write, and no history",
-                received=f"--users {users}, --out {out}, {len(ids)} id(s)",
+                "a batch needs a file of users and a file to write, and no history, query or filters",
+                received=f"--users {users}, --out {out}, {len(ids)} id(s), {query=}, {filters=}",
                 remedy="pass --users FILE --out FILE, or --history ID ... alone",
             )
         _batch(
@@ -82,12 +91,30 @@ def recommend(
             device=device,
         )
         return
-    from genrec.recommender import load_recommender, own_device
+    from genrec.recommender import Filters, GenerativeRecommender, load_recommender, own_device
 
     quiet_libraries()
-    found = load_recommender(bundle, revision=revision, device=own_device(device)).recommend(
-        ids, k, exclude_history=not include_history, unknown="skip" if skip_unknown else "error"
-    )
+    recommender = load_recommender(bundle, revision=revision, device=own_device(device))
+    excluded = not include_history
+    if isinstance(recommender, GenerativeRecommender):
+        found = recommender.recommend(
+            ids,
+            k,
+            query=query,
+            filters=Filters().edited(filters),
+            exclude_history=excluded,
+            unknown="skip" if skip_unknown else "error",
+        )
+    elif query or filters:
+        raise ConfigError(
+            "this bundle holds an item-level generator, which takes histories alone",
+            received=f"query {query}, filters {filters!r}",
+            remedy="leave --query and --filters out",
+        )
+    else:
+        found = recommender.recommend(
+            ids, k, exclude_history=excluded, unknown="skip" if skip_unknown else "error"
+        )
     if as_json:
         json_line([r.to_dict() for r in found])
         return

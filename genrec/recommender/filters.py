@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
@@ -203,6 +204,38 @@ class Filters:
                 "filters are a JSON object", received=text[:200], remedy='write {"max_price": 20}, say'
             )
         return cls.from_dict(values)
+
+    def edited(self, text: str) -> Filters:
+        """These filters after an edit that a person typed.
+
+        Args:
+            text: `KEY=VALUE ...`, lists with commas (`max_price=15 brands=Velora,Quillmoss`; `brands=` takes
+                a demand away), a JSON object that takes the place of all, or `none`.
+
+        Raises:
+            ConfigError: A text of another form, or filters that cannot be used.
+        """
+        if text.strip() == "none":
+            return Filters()
+        if text.lstrip().startswith("{"):
+            return Filters.from_json(text)
+        values = self.to_dict()
+        try:
+            words = shlex.split(text)
+        except ValueError as error:
+            raise ConfigError(
+                f"these filters cannot be read: {error}", received=text[:200], remedy="close the quotes"
+            ) from None
+        for word in words:
+            key, equals, value = word.partition("=")
+            if not equals:
+                raise ConfigError(
+                    "not of the form KEY=VALUE", received=word, remedy="write max_price=15, say"
+                )
+            values.pop(key, None)
+            if value:
+                values[key] = value if key in ("min_price", "max_price") else value.split(",")
+        return Filters.from_dict(values)
 
     def describe(self) -> list[str]:
         """Each demand in words, such as "price at most 20"."""

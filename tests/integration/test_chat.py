@@ -86,3 +86,20 @@ def test_the_command_reads_a_pipe(quickstart: Any, tmp_path: Path) -> None:
     assert reply["filters"]["max_price"] == 20
     assert reply["items"]
     assert "no such command" in error["error"]
+
+
+def test_the_command_recommends_by_query_and_filters(quickstart: Any) -> None:
+    asked = [
+        "recommend",
+        str(quickstart.bundle),
+        "--query",
+        "nail polish",
+        "--filters",
+        "max_price=20",
+        "--json",
+    ]
+    found = json.loads(CliRunner().invoke(app, asked, catch_exceptions=False).stdout)
+    items = GenerativeRecommender.from_pretrained(quickstart.bundle).items
+    assert found
+    assert {row["source"] for row in found} == {"text"}
+    assert all(items.row(row["item_id"])["price"] <= 20 for row in found)

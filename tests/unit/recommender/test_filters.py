@@ -117,6 +117,17 @@ def test_masks_agree_with_a_check_row_by_row_and_json_brings_filters_back(values
         assert part not in filters.without(part).parts()
 
 
+def test_filters_are_edited_as_text() -> None:
+    filters = Filters().edited('max_price=15 brands=Velora,Quill "words=dry skin"')
+    assert filters == Filters(max_price=15, brands=("Velora", "Quill"), words=("dry skin",))
+    assert filters.edited("brands= max_price=20") == Filters(max_price=20, words=("dry skin",))
+    assert filters.edited('{"min_price": 3}') == Filters(min_price=3)
+    assert filters.edited("none") == Filters() == Filters().edited("")
+    for wrong in ("max_price", "'", "max_prise=3", "max_price=x"):
+        with pytest.raises(ConfigError):
+            filters.edited(wrong)
+
+
 def test_the_demand_in_the_way_is_named() -> None:
     filters = Filters(brands=("Quill",), max_price=20)
     assert [(part.describe()[0], count) for part, count in INDEX.obstacles(filters)] == [
