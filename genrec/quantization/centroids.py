@@ -92,7 +92,8 @@ def refined_centroids(rows: np.ndarray, centroids: np.ndarray, iterations: int) 
 
 
 def _lloyd(rows: np.ndarray, centroids: np.ndarray, iterations: int, threads: int) -> np.ndarray:
-    settled = _SETTLED * float(np.var(rows, axis=0, dtype=np.float64).sum())
+    squares = float(np.einsum("nd,nd->n", rows, rows).mean(dtype=np.float64))
+    settled = _SETTLED * max(squares - float(np.square(rows.mean(axis=0, dtype=np.float64)).sum()), 0.0)
     for _ in tqdm(range(iterations), desc="k-means", unit="pass", leave=False, disable=None):
         before = centroids
         labels, least = _assigned(rows, centroids, np.zeros(len(centroids), np.float32), threads)
