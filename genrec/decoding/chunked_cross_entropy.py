@@ -96,17 +96,19 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
             if any(gradient is not None for gradient in gradients):
                 slope = _slope(head, logits, normalizer, wanted)
                 _accumulate(head, gradients, states, here, slope)
-        ctx.save_for_backward(
-            *(
-                None if gradient is None or tensor is None else gradient.to(tensor.dtype)
-                for gradient, tensor in zip(gradients, tensors, strict=True)
-            )
-        )
+        ctx.gradients = [
+            None if gradient is None or tensor is None else gradient.to(tensor.dtype)
+            for gradient, tensor in zip(gradients, tensors, strict=True)
+        ]
         return total
 
     @staticmethod
     def backward(ctx: Any, grad_total: Tensor) -> tuple[Tensor | None, ...]:
-        scaled = (None if g is None else g * grad_total.to(g.dtype) for g in ctx.saved_tensors)
+        gradients, ctx.gradients = ctx.gradients, None
+        if gradients is None:
+            raise RuntimeError("the gradient of this loss was used up: call backward once")
+        # in place: a second matrix of the head's size would be the peak of a whole training step
+        scaled = (None if g is None else g.mul_(grad_total.to(g.dtype)) for g in gradients)
         return (*scaled, None, None)
 
 
