@@ -247,3 +247,15 @@ def test_a_model_that_nothing_serves_is_refused(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("genrec.decoding.step_model.agrees", lambda model, backend: False)
     with pytest.raises(DecodingError, match="no way of decoding"):
         load_backend(causal(*TRIED["olmo2"]))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("name", ["qwen2", "qwen3", "mistral", "gemma3", "gpt2"])
+def test_backends_on_a_gpu(name: str, dtype: torch.dtype) -> None:
+    model = causal(*PACKED[name]).to("cuda", dtype)
+    backend = load_backend(model)
+    assert isinstance(backend, FusedBackend | PackedBackend)
+    assert agrees(model, backend)
+    assert alike(model, backend, RowPerBeamBackend(model))
