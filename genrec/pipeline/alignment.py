@@ -50,6 +50,7 @@ def align_fingerprint(recipe: Recipe, inputs: Inputs) -> str:
             recipe.model,
             *([recipe.item_level] if recipe.model.architecture == "item_level" else []),
             recipe.tasks,
+            recipe.item_tokenizer.user_codes,
             [recipe.texts.source, recipe.texts.model, recipe.texts.num_queries, recipe.texts.max_new_tokens],
             sources_digest(recipe),
             recipe.align,
@@ -161,6 +162,7 @@ def _recommender(
         item_tokenizer=load_item_tokenizer(recipe),
         recipe=to_mapping(recipe),
         metrics={"validation": {"ndcg@10": callback.best_value, "step": callback.best_step}},
+        user_tokenizer=trainer.mixture.user_tokenizer,
     )
 
 

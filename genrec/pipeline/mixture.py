@@ -15,6 +15,7 @@ from genrec.data import Dialogues, SearchTask, read_texts
 from genrec.errors import ConfigError
 from genrec.pipeline.inputs import Inputs
 from genrec.pipeline.texts import text_sources
+from genrec.pipeline.user_codes import fitted_user_tokenizer
 from genrec.recipe import Recipe, TaskSection
 from genrec.tasks import TaskInputs, TaskMixture, TaskName, TaskOptions, judged_pairs
 
@@ -73,6 +74,7 @@ def training_mixture(
         pairs=judged_pairs(SearchTask.read(sources["query2index"])) if "query2index" in sources else (),
         dialogues=None if dialogues is None else Dialogues.read(dialogues, items=inputs.items),
         texts=read_texts(sources["text"]) if "text" in sources else (),
+        user_tokenizer=fitted_user_tokenizer(recipe, inputs, catalog),
     )
     return TaskMixture.build(options, task_inputs, seed=recipe.seed)
 

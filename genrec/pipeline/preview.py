@@ -47,12 +47,13 @@ def preview(recipe: Recipe, inputs: Inputs | None = None, *, per_task: int = 1, 
     inputs = inputs or load_inputs(recipe)
     catalog, real = catalog_for_a_look(recipe, inputs)
     text_tokenizer, vocabulary = extended_text_tokenizer(recipe, inputs.items, catalog.spec)
+    mixture = training_mixture(recipe, inputs, catalog, unwritten="attributes")
     builder = PromptBuilder.for_tokenizer(
         text_tokenizer,
         vocabulary,
         max_history=recipe.align.max_history,
         max_length=recipe.align.max_length,
+        user_tokenizer=mixture.user_tokenizer,
     )
-    mixture = training_mixture(recipe, inputs, catalog, unwritten="attributes")
     counts = {task.name: int(count) for task, count in zip(mixture.tasks, mixture.counts, strict=True)}
     return Preview(preview_rows(mixture, builder, per_task=per_task, epoch=epoch), counts, real)

@@ -76,6 +76,12 @@ class Recipe:
                 f"start_from={self.start_from} lies in output_dir={self.output_dir}, which would be "
                 "written over; give another output_dir"
             )
+        if self.item_tokenizer.user_codes:
+            seqrec = self.tasks.get("seqrec")
+            form = "packed" if seqrec is None else seqrec.form
+            prefixes = form == "prefixes" or (form is None and self.model.architecture == "encoder_decoder")
+            if "seqrec" not in self.tasks or not prefixes or self.model.architecture == "item_level":
+                problems.append("item_tokenizer.user_codes needs tasks.seqrec.form=prefixes")
         if self.texts.source != "attributes" and self.texts.model is None:
             problems.append(f"texts.source is {self.texts.source!r}, so texts.model must be given")
         if self.model.base is not None and self.model.text_epochs:

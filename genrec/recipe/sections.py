@@ -95,11 +95,14 @@ class ItemTokenizerSection:
         index: An `index.json` (item -> tokens) to read IDs from instead of making them.
         index_collisions: What to do when items share an ID there: refuse, or append a code that tells them
             apart.
+        user_codes: Put three codes of a user's history in front of it (ULMRec); needs
+            tasks.seqrec.form=prefixes, and nothing but the history when recommending.
     """
 
     definition: str = "rkmeans-3x256"
     index: Path | None = None
     index_collisions: Literal["error", "extra_code"] = "error"
+    user_codes: bool = False
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from genrec.data import ItemTable
 from genrec.errors import ArtifactError, ConfigError
 from genrec.hub import LANGUAGE_MODEL, check_parts, open_bundle, readable, saved_weights_digest, versions
 from genrec.recommender.origin import origin_of
-from genrec.semantic_ids import ItemTokenizer
+from genrec.semantic_ids import ItemTokenizer, UserTokenizer
 from genrec.vocabulary import SemanticIdVocabulary, load_base
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def write_bundle(
     item_tokenizer: ItemTokenizer | None,
     recipe: dict[str, Any],
     metrics: dict[str, Any],
+    user_tokenizer: UserTokenizer | None = None,
 ) -> None:
     """Writes all parts into a temporary folder and renames it into place.
 
@@ -86,6 +87,7 @@ def write_bundle(
         "fingerprints": prints,
         "model_rows": _model_rows(model),
         "item_tokenizer": item_tokenizer is not None,
+        "user_tokenizer": user_tokenizer is not None,
         "items_kept": "all",
         "versions": versions(),
         "derived_from": origin_of(model.config, recipe),
@@ -106,6 +108,8 @@ def write_bundle(
         catalog.save(temporary / "catalog")
         if item_tokenizer is not None:
             item_tokenizer.save(temporary / "item_tokenizer")
+        if user_tokenizer is not None:
+            user_tokenizer.save(temporary / "user_tokenizer")
         items.write(temporary / "items.parquet")
         write_yaml(temporary / "settings.yaml", to_mapping(settings))
         write_yaml(temporary / "recipe.yaml", recipe)
@@ -234,6 +238,9 @@ def _read_parts(
         ),
         "item_tokenizer": ItemTokenizer.load(folder / "item_tokenizer")
         if facts.get("item_tokenizer")
+        else None,
+        "user_tokenizer": UserTokenizer.load(folder / "user_tokenizer")
+        if facts.get("user_tokenizer")
         else None,
         "recipe": read_yaml(folder / "recipe.yaml"),
         "metrics": _read_metrics(folder),

@@ -35,7 +35,7 @@ from genrec.recommender.recommendations import (
     wanted_items,
 )
 from genrec.recommender.shortlisting import Shortlister
-from genrec.semantic_ids import ItemTokenizer
+from genrec.semantic_ids import ItemTokenizer, UserTokenizer
 from genrec.tasks import PromptBuilder, Template
 from genrec.vocabulary import SemanticIdVocabulary
 
@@ -53,6 +53,7 @@ class GenerativeRecommender:
         item_tokenizer: Gives new items their IDs; None when the IDs were read from a file.
         recipe: The resolved recipe of the run, kept in the bundle.
         metrics: The run's results, kept in the bundle.
+        user_tokenizer: Makes the user codes of a history, where the model was trained with them.
 
     Raises:
         DataError: A catalog item without a row in `items`.
@@ -71,6 +72,7 @@ class GenerativeRecommender:
         item_tokenizer: ItemTokenizer | None = None,
         recipe: dict[str, Any] | None = None,
         metrics: dict[str, Any] | None = None,
+        user_tokenizer: UserTokenizer | None = None,
     ) -> None:
         missing = [item for item in catalog.item_ids if item not in items]
         if missing:
@@ -88,6 +90,7 @@ class GenerativeRecommender:
         self.item_tokenizer = item_tokenizer
         self.recipe = recipe or {}
         self.metrics = metrics or {}
+        self.user_tokenizer = user_tokenizer
         self.ranker = GenerativeRanker(
             model,
             PromptBuilder.for_tokenizer(
@@ -96,6 +99,7 @@ class GenerativeRecommender:
                 max_history=self.settings.max_history,
                 template=Template(self.settings.template, "{item}") if self.settings.template else None,
                 max_length=model.config.to_dict().get("max_position_embeddings"),
+                user_tokenizer=user_tokenizer,
             ),
             catalog,
             normalize=cast(Normalization, self.settings.normalize),
@@ -331,6 +335,7 @@ class GenerativeRecommender:
             item_tokenizer=self.item_tokenizer,
             recipe=self.recipe,
             metrics=self.metrics,
+            user_tokenizer=self.user_tokenizer,
         )
 
     def push_to_hub(

@@ -15,6 +15,7 @@ from typing import Literal, get_args
 from genrec.catalog import Catalog
 from genrec.data import Dialogues, InteractionLog, ItemTable
 from genrec.errors import ConfigError, DataError
+from genrec.semantic_ids import UserTokenizer
 from genrec.tasks.attribute_texts import AttributeTexts
 from genrec.tasks.dialogue import DialogueReply
 from genrec.tasks.direct import Direct
@@ -104,6 +105,7 @@ class TaskInputs:
         pairs: Queries and the ids of items that answer them, for `query2index`.
         dialogues: Conversations, for `dialogue`.
         texts: Documents to be replayed, for `text`.
+        user_tokenizer: Puts codes of the history in front of `seqrec`'s prompts (form `prefixes`).
     """
 
     catalog: Catalog
@@ -116,6 +118,7 @@ class TaskInputs:
     pairs: Sequence[tuple[str, str]] = ()
     dialogues: Dialogues | None = None
     texts: Sequence[str] = ()
+    user_tokenizer: UserTokenizer | None = None
 
 
 def build_tasks(

@@ -16,6 +16,7 @@ import numpy as np
 from genrec.catalog import Catalog
 from genrec.data import InteractionLog, ItemTable
 from genrec.errors import DataError
+from genrec.semantic_ids import UserTokenizer
 from genrec.tasks.building import LC_REC, P5, TaskInputs, TaskName, TaskOptions, build_tasks
 from genrec.tasks.keyed_permutation import mixed, permuted
 from genrec.tasks.prompts import PromptBuilder
@@ -40,6 +41,8 @@ class TaskMixture:
         caps: Task name -> most rows an epoch.
         seed: Seed of everything drawn.
         template: Wording that the trained model is to be asked for the next item in; None = the packed form.
+        user_tokenizer: Puts codes of a history in front of it, in training and in serving; `seqrec` in the
+            form `prefixes` can carry them.
 
     Raises:
         DataError: No task, a weight or a cap of a task that is not there, or one that leaves no row; a seed
@@ -55,6 +58,7 @@ class TaskMixture:
         caps: Mapping[str, int] | None = None,
         seed: int = 0,
         template: Template | None = None,
+        user_tokenizer: UserTokenizer | None = None,
     ) -> None:
         if not tasks:
             raise DataError(
@@ -68,6 +72,7 @@ class TaskMixture:
         self.tasks = tuple(tasks)
         self.seed = seed
         self.template = template
+        self.user_tokenizer = user_tokenizer
         self.counts = _counts(self.tasks, weights or {}, caps or {})
         self._ends = list(accumulate(self.counts))
 
@@ -81,6 +86,7 @@ class TaskMixture:
         form: Form = "packed",
         held_out: Collection[str] = (),
         seed: int = 0,
+        user_tokenizer: UserTokenizer | None = None,
     ) -> TaskMixture:
         """The mixture of `seqrec` alone.
 
@@ -93,10 +99,12 @@ class TaskMixture:
                 models need.
             held_out: Ids of items that no training row may name.
             seed: Seed of everything drawn.
+            user_tokenizer: User codes, for the form `prefixes`.
         """
         sequences = Sequences.from_log(catalog, log, held_out)
         task = seqrec_task(catalog, sequences, form=form, max_history=max_history)
-        return cls(catalog, [task], seed=seed, template=serving_template(form))
+        template = serving_template(form)
+        return cls(catalog, [task], seed=seed, template=template, user_tokenizer=user_tokenizer)
 
     @classmethod
     def build(
@@ -125,6 +133,7 @@ class TaskMixture:
             caps={name: given.cap for name, given in chosen.items() if given.cap is not None},
             seed=seed,
             template=template,
+            user_tokenizer=inputs.user_tokenizer,
         )
 
     @classmethod

@@ -13,7 +13,7 @@ import numpy as np
 from genrec.catalog import Catalog
 from genrec.data import InteractionLog
 from genrec.errors import DataError
-from genrec.tasks.prompts import IGNORED_LABEL, PromptBuilder
+from genrec.tasks.prompts import PromptBuilder
 from genrec.tasks.sequences import Sequences
 
 
@@ -22,7 +22,7 @@ class PrefixSeqRec:
 
     Row i is always the same prefix, so nothing is drawn. TIGER puts a token of the hashed user id (2,000 of
     them) before the history; it is left out here, because user ids never enter a bundle and recommending
-    takes a history alone.
+    takes a history alone. A builder with a `UserTokenizer` puts codes of the prefix there.
 
     Args:
         codes: int32 `[catalog, L]`, Semantic ID of each catalog row.
@@ -73,6 +73,4 @@ class PrefixSeqRec:
         self, index: int, rng: np.random.Generator, builder: PromptBuilder
     ) -> tuple[np.ndarray, np.ndarray]:
         """Token ids and labels of row `index`, labelled on the target alone; `rng` is not used."""
-        ids, labels = builder.next_items(self.codes[self.window(index)])
-        labels[: -self.codes.shape[1]] = IGNORED_LABEL
-        return ids, labels
+        return builder.next_item(self.codes[self.window(index)])

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from genrec.errors import PromptError
+from genrec.semantic_ids import UserTokenizer
 from genrec.tasks.segment_encoder import SegmentEncoder
 from genrec.tasks.segments import Codes, Segment, Trusted, Turn
 from genrec.tasks.shortening import shorten
@@ -40,9 +41,11 @@ class PromptBuilder:
         held_out: Rows of tasks take the wording that training never sees, to evaluate with.
         max_length: Most tokens of a row, answer included; what is longer is shortened as
             `genrec.tasks.shortening` says.
+        user_tokenizer: Puts codes of the history in front of it, in the form without words; an empty history
+            has none.
 
     Raises:
-        PromptError: `max_history` below 1.
+        PromptError: `max_history` below 1, or user codes with a template.
     """
 
     def __init__(
@@ -56,7 +59,14 @@ class PromptBuilder:
         template: Template | None = None,
         held_out: bool = False,
         max_length: int | None = None,
+        user_tokenizer: UserTokenizer | None = None,
     ) -> None:
+        if user_tokenizer is not None and template is not None:
+            raise PromptError(
+                "user codes stand in prompts without words alone",
+                received="a user tokenizer and a template",
+                remedy="train seqrec in the form `prefixes`, or leave user codes out",
+            )
         if max_history < 1:
             raise PromptError(
                 "a prompt needs room for an item",
@@ -71,6 +81,7 @@ class PromptBuilder:
         self.template = template
         self.held_out = held_out
         self.max_length = max_length
+        self.user_tokenizer = user_tokenizer
         # by identity; a template is kept with its plan, so that no other one takes its place
         self._plans: dict[int, tuple[Template, list[np.ndarray | str], list[np.ndarray | str]]] = {}
 
@@ -84,6 +95,7 @@ class PromptBuilder:
         template: Template | None = None,
         held_out: bool = False,
         max_length: int | None = None,
+        user_tokenizer: UserTokenizer | None = None,
     ) -> PromptBuilder:
         """The builder of a text tokenizer; prompts start with its start token, else with its end token.
 
@@ -107,6 +119,7 @@ class PromptBuilder:
             template=template,
             held_out=held_out,
             max_length=max_length,
+            user_tokenizer=user_tokenizer,
         )
 
     def history(self, codes: np.ndarray) -> np.ndarray:
@@ -120,7 +133,7 @@ class PromptBuilder:
             int64 `[tokens]`; in the packed form `[1 + min(items, max_history) * L]`.
         """
         if self.template is None:
-            return self._packed(codes[-self.max_history :])
+            return self._packed(codes[-self.max_history :], user=self.user_tokenizer)
         slots = {"history": Codes(codes[-self.max_history :])}
         reserved = self.vocabulary.spec.length + len(self.end_ids)
         return self.prompt([Turn("user", self.template.fill_prompt(slots))], reserve=reserved)
@@ -137,8 +150,15 @@ class PromptBuilder:
             Token ids and labels, int64 `[1 + items * L]`; labels are -100 up to the end of the first item.
 
         Raises:
-            PromptError: More items than any prompt in serving holds.
+            PromptError: More items than any prompt in serving holds, or user codes: those of one history
+                would give away what comes after another.
         """
+        if self.user_tokenizer is not None:
+            raise PromptError(
+                "packed rows cannot carry user codes: a user's codes are made of the items before the target",
+                received="a user tokenizer",
+                remedy="train seqrec in the form `prefixes`",
+            )
         if len(codes) > self.max_history + 1:
             raise PromptError(
                 "a training row is longer than any prompt in serving",
@@ -148,6 +168,21 @@ class PromptBuilder:
         ids = self._packed(codes)
         labels = ids.copy()
         labels[: 1 + self.vocabulary.spec.length] = IGNORED_LABEL
+        return ids, labels
+
+    def next_item(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Row of one target behind the prompt that `history` builds of the items before it.
+
+        Args:
+            codes: int `[items, L]`, oldest first, the target last; at most `max_history + 1` items.
+
+        Returns:
+            Token ids and labels, int64 `[tokens]`; labels are -100 up to the target.
+        """
+        prompt = self._packed(codes[:-1][-self.max_history :], user=self.user_tokenizer)
+        target = self.vocabulary.encode(codes[-1:]).reshape(-1)
+        ids = np.concatenate([prompt, target]).astype(np.int64)
+        labels = np.where(np.arange(len(ids)) < len(prompt), IGNORED_LABEL, ids)
         return ids, labels
 
     def batch(self, histories: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -286,10 +321,11 @@ class PromptBuilder:
         """What token ids spell, special tokens shown by their names."""
         return str(self._encoder.text_tokenizer.decode(ids.tolist(), skip_special_tokens=False))
 
-    def _packed(self, codes: np.ndarray) -> np.ndarray:
-        return np.concatenate([[self.bos_token_id], self.vocabulary.encode(codes).reshape(-1)]).astype(
-            np.int64
-        )
+    def _packed(self, codes: np.ndarray, user: UserTokenizer | None = None) -> np.ndarray:
+        parts = [np.array([self.bos_token_id]), self.vocabulary.encode(codes).reshape(-1)]
+        if user is not None and len(codes):
+            parts.insert(1, self.vocabulary.encode_user(user.encode(codes)))
+        return np.concatenate(parts).astype(np.int64)
 
     @cached_property
     def _encoder(self) -> SegmentEncoder:

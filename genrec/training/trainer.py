@@ -106,6 +106,7 @@ class AlignmentTrainer(SFTTrainer):
             max_history=args.max_history,
             template=train_dataset.template,
             max_length=args.max_length,
+            user_tokenizer=train_dataset.user_tokenizer,
         )
         rows = TokenRows(train_dataset, builder)
         if args.max_length is not None:

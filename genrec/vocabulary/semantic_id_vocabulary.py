@@ -15,7 +15,7 @@ import numpy as np
 from genrec.artifacts import atomic_write_text
 from genrec.config import fingerprint
 from genrec.errors import GenRecError, VocabularyError
-from genrec.semantic_ids import SemanticIdSpec
+from genrec.semantic_ids import USER_CODEBOOK_SIZES, SemanticIdSpec
 from genrec.vocabulary.untrusted_text import UntrustedTextEncoder
 
 if TYPE_CHECKING:
@@ -25,9 +25,6 @@ TERMINATOR_TOKEN = "<id_end>"
 ADDED_PAD_TOKEN = "<|added_pad|>"  # given to a text tokenizer that came without a padding token of its own
 FILE_NAME = "vocabulary.json"
 MAX_TOKEN_ID = 1 << 24  # far above any vocabulary; tables over token ids are this long at the most
-
-
-USER_CODEBOOK_SIZES = (64, 64, 64)  # reserved in every vocabulary, used or not
 
 
 def user_token(position: int, code: int) -> str:
@@ -178,6 +175,22 @@ class SemanticIdVocabulary:
             )
         codes: np.ndarray = self.code_of[token_ids]
         return codes
+
+    def encode_user(self, codes: np.ndarray) -> np.ndarray:
+        """User codes `[3]` to token ids `[3]` (int64).
+
+        Raises:
+            VocabularyError: A code outside its codebook.
+        """
+        sizes = np.array([len(ids) for ids in self.user_token_ids])
+        codes = np.asarray(codes)
+        if codes.shape != sizes.shape or (codes < 0).any() or (codes >= sizes).any():
+            raise VocabularyError(
+                "these codes are no user codes of this vocabulary",
+                received=f"{codes.tolist()} for codebooks of {sizes.tolist()}",
+                remedy="pass what UserTokenizer.encode gave",
+            )
+        return np.array([ids[code] for ids, code in zip(self.user_token_ids, codes, strict=True)])
 
     def encode_text(self, text_tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
         """Token ids of untrusted text, of which none is reserved, special or added, whatever the text spells.

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genrec import GenRecError, ItemTable, ItemTokenizer, Recipe, SyntheticWorld
+from genrec import GenerativeRecommender, GenRecError, ItemTable, ItemTokenizer, Recipe, SyntheticWorld
 from genrec.pipeline import align, build_ids, check, evaluate, load_inputs
 from genrec.pipeline.alignment import align_fingerprint
 from genrec.pipeline.semantic_ids import content_vectors, load_catalog
@@ -159,3 +159,23 @@ def test_ids_of_an_index_method_are_made_of_the_training_part_alone(shop: Path, 
     fewer = inputs.split.train.take(np.arange(len(inputs.split.train) - 30))
     train = dataclasses.replace(inputs.split, train=fewer)
     assert not build_ids(chosen, dataclasses.replace(inputs, split=train)).skipped
+
+
+def test_user_codes_go_from_training_into_the_bundle_and_back(shop: Path, tmp_path: Path) -> None:
+    files = [f"data.items={shop / 'items.jsonl'}", f"data.interactions={shop / 'log.csv'}"]
+    asked = ["item_tokenizer.user_codes=true", "tasks.seqrec.form=prefixes", "data.source=files"]
+    chosen = recipe(tmp_path / "out", *asked, *files)
+    with pytest.raises(GenRecError, match=r"user_codes needs tasks\.seqrec\.form=prefixes"):
+        recipe(tmp_path / "out", "item_tokenizer.user_codes=true")
+    bundle = align(chosen).folder
+    recommender = GenerativeRecommender.from_pretrained(bundle)
+    assert recommender.user_tokenizer is not None
+    history = recommender.items.item_ids[:3]
+    prompt = recommender.ranker.builder.history(recommender.catalog.codes[recommender.catalog.rows(history)])
+    names = recommender.text_tokenizer.convert_ids_to_tokens(prompt.tolist())
+    assert [name[:3] for name in names[1:4]] == ["<u1", "<u2", "<u3"]
+    found = recommender.recommend(history, k=4)
+    assert len(found) == 4
+    recommender.save_pretrained(tmp_path / "again")
+    again = GenerativeRecommender.from_pretrained(tmp_path / "again").recommend(history, k=4)
+    assert [r.item_id for r in again] == [r.item_id for r in found]
