@@ -28,6 +28,7 @@ from genrec.errors import ArtifactError, ConfigError
 from genrec.hub import LANGUAGE_MODEL, check_parts, open_bundle, readable, saved_weights_digest, versions
 from genrec.recommender.origin import origin_of
 from genrec.semantic_ids import ItemTokenizer, UserTokenizer
+from genrec.tasks import PromptBuilder, Template
 from genrec.vocabulary import SemanticIdVocabulary, load_base
 
 if TYPE_CHECKING:
@@ -114,6 +115,24 @@ def write_bundle(
         write_yaml(temporary / "settings.yaml", to_mapping(settings))
         write_yaml(temporary / "recipe.yaml", recipe)
         (temporary / "metrics.json").write_text(json.dumps(metrics, indent=2), encoding="utf-8")
+
+
+def serving_builder(
+    model: PreTrainedModel | PeftModel,
+    text_tokenizer: PreTrainedTokenizerBase,
+    vocabulary: SemanticIdVocabulary,
+    settings: BundleSettings,
+    user_tokenizer: UserTokenizer | None,
+) -> PromptBuilder:
+    """The prompt builder that asks a model as it was trained."""
+    return PromptBuilder.for_tokenizer(
+        text_tokenizer,
+        vocabulary,
+        max_history=settings.max_history,
+        template=Template(settings.template, "{item}") if settings.template else None,
+        max_length=model.config.to_dict().get("max_position_embeddings"),
+        user_tokenizer=user_tokenizer,
+    )
 
 
 def _model_rows(model: PreTrainedModel | PeftModel) -> int:

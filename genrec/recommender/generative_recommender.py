@@ -18,7 +18,7 @@ from genrec.decoding import Normalization
 from genrec.errors import DataError
 from genrec.hub import ItemColumns, bundle_folder
 from genrec.recommender.batch_requests import batch_requests
-from genrec.recommender.bundle import BundleSettings, read_bundle, write_bundle
+from genrec.recommender.bundle import BundleSettings, read_bundle, serving_builder, write_bundle
 from genrec.recommender.chat_reply import ChatEvent, ChatReply
 from genrec.recommender.chat_session import ChatSession
 from genrec.recommender.conversation import Conversation
@@ -36,7 +36,6 @@ from genrec.recommender.recommendations import (
 )
 from genrec.recommender.shortlisting import Shortlister
 from genrec.semantic_ids import ItemTokenizer, UserTokenizer
-from genrec.tasks import PromptBuilder, Template
 from genrec.vocabulary import SemanticIdVocabulary
 
 
@@ -93,14 +92,7 @@ class GenerativeRecommender:
         self.user_tokenizer = user_tokenizer
         self.ranker = GenerativeRanker(
             model,
-            PromptBuilder.for_tokenizer(
-                text_tokenizer,
-                vocabulary,
-                max_history=self.settings.max_history,
-                template=Template(self.settings.template, "{item}") if self.settings.template else None,
-                max_length=model.config.to_dict().get("max_position_embeddings"),
-                user_tokenizer=user_tokenizer,
-            ),
+            serving_builder(model, text_tokenizer, vocabulary, self.settings, user_tokenizer),
             catalog,
             normalize=cast(Normalization, self.settings.normalize),
             num_beams=self.settings.num_beams,
