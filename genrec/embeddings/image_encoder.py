@@ -201,8 +201,8 @@ class ImageItemEncoder:
             from transformers import AutoImageProcessor, AutoModel
 
             try:
-                processor = AutoImageProcessor.from_pretrained(self.model)
-                model = AutoModel.from_pretrained(self.model, use_safetensors=True)
+                processor = AutoImageProcessor.from_pretrained(self.model, trust_remote_code=False)
+                model = AutoModel.from_pretrained(self.model, use_safetensors=True, trust_remote_code=False)
             except (OSError, ValueError, ImportError) as error:
                 raise ConfigError(
                     f"the image model {self.model!r} cannot be loaded",
