@@ -68,7 +68,8 @@ def baselines(arguments: argparse.Namespace, split: Split, ids: list[str]) -> di
         "content-knn": content,
         "bm25": lambda: BM25(items, ids, fields=arguments.fields),
     }
-    return {name: saved(name, make, split, ids, output) for name, make in makers.items()}
+    chosen = {name: make for name, make in makers.items() if name not in arguments.without}
+    return {name: saved(name, make, split, ids, output) for name, make in chosen.items()}
 
 
 def models(arguments: argparse.Namespace, split: Split, ids: list[str]) -> dict[str, dict[int, SavedLists]]:
@@ -93,7 +94,8 @@ def rows_of(arguments: argparse.Namespace, split: Split, ids: list[str]) -> list
     """All rankers of the table."""
     known, trained = baselines(arguments, split, ids), models(arguments, split, ids)
     rows: list[Ranker] = [*known.values()]
-    plain = [Part(known[name], 1.0, "share") for name in ("content-knn", "bm25", "item-knn", "markov-knn")]
+    neighbours = [name for name in ("content-knn", "bm25", "item-knn", "markov-knn") if name in known]
+    plain = [Part(known[name], 1.0, "share") for name in neighbours]
 
     def fitted(parts: Sequence[Part], name: str) -> LogLinearMixture:
         log = arguments.output / f"log-linear-{re.sub(r'[^a-z0-9]+', '-', name)}.jsonl"
@@ -150,6 +152,7 @@ def main() -> None:
     parser.add_argument("--others", nargs="*", default=[])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--fields", nargs="+", default=["title", "brand", "categories", "description"])
+    parser.add_argument("--without", nargs="*", default=[], help="baselines left out, such as bm25")
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
