@@ -141,7 +141,7 @@ def alternating(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
 def spoken(text: str) -> list[dict[str, str]]:
     """The turns of a dialogue written as lines `user: ...` and `assistant: ...`."""
     marks = list(SPEAKER.finditer(text))
-    ends = [mark.start() for mark in marks[1:]] + [len(text)]
+    ends = [mark.start() for mark in marks[1:]] + [len(text)] * bool(marks)
     return [
         {"role": mark[1], "content": text[mark.end() : end].strip()}
         for mark, end in zip(marks, ends, strict=True)

@@ -108,8 +108,8 @@ def test_dialogues_as_texts_are_ranked(talker: GenerativeRecommender) -> None:
     assert [t["content"] for t in turns] == ["Hi", "something\nlike this", "Title 3?", "yes"]
     assert [t["role"] for t in alternating(turns)] == ["user", "assistant", "user"]
     ranker = DialogueRanker(talker.ranker, talker.conversation.dialogue_prompts, lead="Have you seen")
-    items, scores = ranker.rank_queries([text, "assistant: Hi", "user: a"], 4)
-    assert items[1].tolist() == [""] * 4
+    items, scores = ranker.rank_queries([text, "assistant: Hi", "user: a", ""], 4)
+    assert items[1].tolist() == items[3].tolist() == [""] * 4
     assert all(item in talker.catalog for item in items[[0, 2]].reshape(-1))
     assert (np.diff(scores[0]) <= 0).all()
 
