@@ -62,12 +62,17 @@ class TrieSearch:
     def run(self) -> BeamSearchResult:
         """Searches."""
         goes_on = self.exact or self.constraints.limit is not None
-        self._beams(record=goes_on)
+        last = self._beams(record=goes_on)
+        if last is not None and not goes_on and not self.levels.ends:
+            return self._result(*self._best_of(last))
+        if last is not None:
+            self._take_items(last)
         if goes_on:
             self._best_first()
-        return self._result()
+        return self._result(*self._pooled())
 
-    def _beams(self, record: bool) -> None:
+    def _beams(self, record: bool) -> Layer | None:
+        """Walks down; returns the layer of whole items, None where no beam lived so long."""
         walk, batch = self.walk, self.batch
         states, scores = walk.begin((walk.depth - 1) * self.width)
         scores = scores.unsqueeze(1)  # [batch, beams]
@@ -78,8 +83,7 @@ class TrieSearch:
             grown = walk.expand(level, states.flatten(0, 1), nodes.flatten(), scores.flatten(), normalizers)
             layer = Layer(level, grown, nodes.shape[1], first_row, self.constraints)
             if level == walk.depth - 1:
-                self._take_items(layer)
-                return
+                return layer
             self._take_ended(layer)
             places, best = best_of_each(layer.bound, layer.counts, batch, self.width + 1)
             places, best, pruned = places[:, : self.width], best[:, : self.width], best[:, self.width :]
@@ -91,12 +95,30 @@ class TrieSearch:
             elif pruned.shape[1]:
                 self.best_open = self.best_open.maximum(pruned[:, 0])
             if (self.constraints.filtered or self.levels.ends) and not bool(alive.any()):
-                return
+                return None
             nodes = torch.where(alive, grown.child[places], -1)  # [batch, beams]
             scores = torch.where(alive, grown.log_prob[places], NONE)
             self.expanded = self.expanded + alive.sum(1)
             states = walk.step(level, nodes, layer.row(grown.owner[places]))
             first_row, self.next_row = self.next_row, self.next_row + nodes.shape[1]
+        return None
+
+    def _best_of(self, layer: Layer) -> tuple[Tensor, Tensor, Tensor]:
+        """The best k items of a layer, equal scores by catalog row: leaves, -1 for none, and their scores."""
+        places, bound = best_of_each(layer.bound, layer.counts, self.batch, self.k)
+        leaves = torch.where(bound > NONE, layer.grown.child[places], -1)  # [batch, k or fewer]
+        order = self.levels.rows[leaves.clamp(min=0)].argsort(dim=1, stable=True)
+        order = order.gather(1, bound.gather(1, order).argsort(dim=1, descending=True, stable=True))
+        log_prob = layer.grown.log_prob[places].gather(1, order)
+        return leaves.gather(1, order), bound.gather(1, order), log_prob
+
+    def _pooled(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The same of the pool."""
+        items, rank = self.pool.chosen()
+        shape, place = (self.batch, self.k), (items.prompt, rank)
+        blank = torch.full(shape, NONE, device=self.device)
+        leaves = torch.full(shape, -1, device=self.device).index_put(place, items.node)
+        return leaves, blank.index_put(place, items.bound), blank.index_put(place, items.log_prob)
 
     def _take_items(self, layer: Layer) -> None:
         """Whole items go to the pool: the best k of each prompt, or all where a limit chooses among them."""
@@ -208,19 +230,22 @@ class TrieSearch:
                 found.append(layer.at((layer.bound > NONE).nonzero()[:, 0]))
         return found
 
-    def _result(self) -> BeamSearchResult:
-        items, rank = self.pool.chosen()
-        shape, place = (self.batch, self.k), (items.prompt, rank)
-        blank = torch.full(shape, NONE, device=self.device)
-        rows = torch.full(shape, -1, device=self.device)
-        rows = rows.index_put(place, self.levels.rows[items.node].long())
-        scores = blank.index_put(place, items.bound)
-        codes = self.levels.leaf_codes(items.node)  # [found, L]
-        all_codes = torch.full((*shape, codes.shape[-1]), -1, device=self.device).index_put(place, codes)
-        found = rows >= 0
-        certified = found & (scores >= self.best_open.unsqueeze(1))
-        log_probs = blank.index_put(place, items.log_prob)
-        return BeamSearchResult(rows, scores, all_codes, log_probs, certified, self.best_open, self.expanded)
+    def _result(self, leaves: Tensor, bound: Tensor, log_prob: Tensor) -> BeamSearchResult:
+        """From leaves `[batch, n]`, -1 for none, best first, and their scores."""
+        missing = (0, self.k - leaves.shape[1])
+        leaves = torch.nn.functional.pad(leaves, missing, value=-1)
+        found, known = leaves >= 0, leaves.clamp(min=0)
+        scores = torch.nn.functional.pad(bound, missing, value=NONE)
+        log_prob = torch.nn.functional.pad(log_prob, missing, value=NONE).masked_fill(~found, NONE)
+        return BeamSearchResult(
+            torch.where(found, self.levels.rows[known].long(), -1),
+            scores,
+            self.levels.leaf_codes(known).masked_fill(~found.unsqueeze(-1), -1),
+            log_prob,
+            found & (scores >= self.best_open.unsqueeze(1)),
+            self.best_open,
+            self.expanded,
+        )
 
 
 def ranked_place(open_: Candidates) -> Tensor:
