@@ -88,8 +88,10 @@ def tiger(rows: int = 4096) -> PreTrainedModel:
 
 def random_trie(items: int, seed: int = 0) -> CatalogTrie:
     """Distinct random IDs of four codes."""
-    numbers = np.unique(np.random.default_rng(seed).integers(0, 1 << 32, size=int(items * 1.05) + 10))
-    numbers = np.random.default_rng(seed).permutation(numbers)[:items]
+    generator = np.random.default_rng(seed)
+    numbers = np.sort(generator.integers(0, 1 << 32, size=int(items * 1.05) + 10))
+    numbers = numbers[np.flatnonzero(np.diff(numbers))]  # distinct
+    numbers = generator.permutation(numbers)[:items]
     codes = np.stack([(numbers >> shift) & 255 for shift in (24, 16, 8, 0)], axis=1)
     return CatalogTrie.from_codes(codes.astype(np.int32), SIZES)
 

@@ -19,12 +19,11 @@ from genrec.decoding.item_constraints import Allowed, Bonus, GroupLimit, ItemCon
 from genrec.decoding.item_scores import score_rows
 from genrec.decoding.normalization import NORMALIZATIONS, Normalization
 from genrec.decoding.prompt_cache import PromptCache
-from genrec.decoding.proposing_walk import ProposingWalk, pays
 from genrec.decoding.search_result import BeamSearchResult
 from genrec.decoding.step_model import load_backend
 from genrec.decoding.trie_search import TrieSearch
 from genrec.decoding.trie_tables import TrieTables
-from genrec.decoding.trie_walk import TokenWalk, TrieWalk
+from genrec.decoding.trie_walk import TokenWalk
 from genrec.errors import DecodingError
 from genrec.vocabulary import SemanticIdVocabulary
 
@@ -140,10 +139,8 @@ class ConstrainedBeamSearch:
         )
 
         def run() -> BeamSearchResult:
-            walk: TrieWalk = self._walk(input_ids, attention_mask)
-            width = max(self.num_beams, k)
-            if isinstance(walk, TokenWalk) and pays(walk, len(input_ids), width):
-                walk = ProposingWalk(walk, constraints, width)
+            walk = self._walk(input_ids, attention_mask)
+            width = self.num_beams
             return TrieSearch(
                 walk, constraints, len(input_ids), k, width=width, exact=exact, budget=budget
             ).run()

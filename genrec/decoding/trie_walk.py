@@ -168,13 +168,11 @@ class TokenWalk:
         nodes: Tensor,
         scores: Tensor,
         normalizers: Tensor | None,
-        normalize: Normalization | None = None,
     ) -> Expansion:
-        """Children and their log-probabilities by this normaliser or another; see `TrieWalk.expand`."""
-        normalize = normalize or self.normalize
+        """Children and their log-probabilities; see `TrieWalk.expand`."""
         logits = self.head.rows(states, self.level_ids[level]).float()  # [m, codes of the level]
         shifted = scores
-        if normalize == "level":
+        if self.normalize == "level":
             shifted = scores - logits.logsumexp(-1)
         elif normalizers is not None:
             shifted = scores - normalizers

@@ -15,10 +15,8 @@ from genrec.decoding import (
     ConstrainedBeamSearch,
     GroupLimit,
     TrieTables,
-    proposing_walk,
     trie_walk,
 )
-from genrec.decoding.proposing_walk import ProposingWalk
 
 SIZES = (5, 4, 300)  # codes of one byte and of two
 
@@ -78,24 +76,6 @@ def test_padded_and_ragged_children_give_the_same(setting: Any, monkeypatch: pyt
     ragged = answers(setting, "cpu")
     monkeypatch.setattr(trie_walk, "RAGGED_DEVICES", frozenset())
     same(ragged, answers(setting, "cpu"), 1e-4)
-
-
-@pytest.mark.parametrize("extra", [0, 50])
-def test_proposed_rows_change_nothing(setting: Any, monkeypatch: pytest.MonkeyPatch, extra: int) -> None:
-    plain = answers(setting, "cpu")
-    made: list[int] = []
-    make = ProposingWalk._make
-
-    def counted(self: ProposingWalk, *arguments: Any) -> None:
-        made.append(int(arguments[3].sum()))
-        make(self, *arguments)
-
-    monkeypatch.setattr(ProposingWalk, "_make", counted)
-    monkeypatch.setattr(proposing_walk, "LEAST_WEIGHTS", 0)
-    monkeypatch.setattr(proposing_walk, "EXTRA", extra)
-    same(plain, answers(setting, "cpu"), 1e-4)
-    if not setting[1].terminated:
-        assert made  # some rows were not proposed
 
 
 @pytest.mark.gpu
