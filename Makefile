@@ -35,10 +35,10 @@ quickstart: $(VENV)/.run ## The main job on the built-in synthetic catalog, in m
 	$(BIN)/genrec quickstart $(ARGS)
 
 test: $(VENV)/.dev lint ## Every test that needs no GPU.
-	$(BIN)/python -m pytest -m "not gpu" -n 2 --dist worksteal $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not gpu" -n 2 --dist worksteal $(ARGS)
 
 test-fast: $(VENV)/.dev ## The quick tests only.
-	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 lint: $(VENV)/.dev ## Ruff and mypy.
 	$(BIN)/ruff check .
