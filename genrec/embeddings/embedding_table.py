@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tokenize
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -176,7 +177,9 @@ def _checked(vectors: object, rows: int) -> np.ndarray:
 
 def _read_npy(path: Path, *, mapped: bool) -> Any:
     try:
-        loaded = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a header of Python 2 is read as well, only slower
+            loaded = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
     except OSError as error:
         raise DataError(
             f"{path} cannot be read: {error.strerror or error}", remedy="check the path"

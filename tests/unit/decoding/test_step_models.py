@@ -128,7 +128,7 @@ def test_packed_beams_equal_a_row_for_every_beam(
     ids, mask = prompts(len(tiny.text_tokenizer), [4, 1, 7, 20])
     found = []
     for kind in (PackedT5Backend, EncoderDecoderBackend):
-        monkeypatch.setattr("genrec.decoding.beam_search.load_backend", kind)
+        monkeypatch.setattr("genrec.decoding.beam_search.load_backend", lambda model, _, to=kind: to(model))
         found.append(ConstrainedBeamSearch(tiny.model, tiny.trie, tiny.vocabulary, num_beams=9))
         found[-1] = found[-1].search(ids, mask, k=9)
     assert found[0].rows.tolist() == found[1].rows.tolist()

@@ -300,7 +300,8 @@ def test_a_killed_run_goes_on_where_it_was(stub: Stub, tmp_path: Path) -> None:
     before = stub.answered
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "60"
-    assert stub.answered - before == 60 - kept.count(b"\n")
+    # the two requests under way when the first run died may be answered to nobody
+    assert 0 <= stub.answered - before - (60 - kept.count(b"\n")) <= 2
     lines = [json.loads(line) for line in path.read_bytes().splitlines()]
     assert len({line["key"] for line in lines}) == len(lines) == 60
     assert path.read_bytes().startswith(kept)
