@@ -33,8 +33,11 @@ Say what you look for: "something for dry skin under 20", "cheaper", "more like 
 
 def chat(
     bundle: Annotated[str, typer.Argument(help="Folder of a saved bundle, or OWNER/NAME on the hub.")],
+    more_history: Annotated[
+        list[str] | None, typer.Argument(metavar="ID", help="More ids of the history.")
+    ] = None,
     history: Annotated[
-        list[str] | None, typer.Option("--history", help="An item id the user has; give it once an item.")
+        list[str] | None, typer.Option("--history", help="What the user has: --history ID ID ...")
     ] = None,
     filters: Annotated[
         str, typer.Option("--filters", help="Filters from the start, as JSON or KEY=VALUE ...")
@@ -57,6 +60,13 @@ def chat(
     from genrec.recommender import ChatSession, GenerativeRecommender, load_recommender, own_device
 
     quiet_libraries()
+    has = [*(history or []), *(more_history or [])]
+    if has and load is not None:
+        raise ConfigError(
+            "a saved conversation brings its own history",
+            received=f"--load {load} --history {' '.join(has)}",
+            remedy="pass one of the two",
+        )
     recommender = load_recommender(bundle, revision=revision, device=own_device(device))
     if not isinstance(recommender, GenerativeRecommender):
         raise ConfigError(
@@ -67,7 +77,7 @@ def chat(
     if load is not None:
         session = ChatSession.load(recommender, load)
     else:
-        session = ChatSession(recommender, history=history or [], k=k)
+        session = ChatSession(recommender, history=has, k=k)
     if filters:
         session.filters = session.filters.edited(filters)
     talk(session, as_json=as_json)

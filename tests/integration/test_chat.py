@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from typer.testing import CliRunner
 
-from genrec import ChatSession, GenerativeRecommender
+from genrec import ChatSession, GenerativeRecommender, GenRecError
 from genrec.cli.main import app
 from genrec.recommender.chat_reply import displayed
 
@@ -86,6 +87,15 @@ def test_the_command_reads_a_pipe(quickstart: Any, tmp_path: Path) -> None:
     assert reply["filters"]["max_price"] == 20
     assert reply["items"]
     assert "no such command" in error["error"]
+
+
+def test_the_command_takes_a_history(quickstart: Any, tmp_path: Path) -> None:
+    path = tmp_path / "talk.json"
+    options = ["chat", str(quickstart.bundle), "--history", "w0003", "w0005", "w0007"]
+    done = CliRunner().invoke(app, options, input=f"/history\n/save {path}\n", catch_exceptions=False)
+    assert all(item in done.stdout for item in ("w0003", "w0005", "w0007"))
+    with pytest.raises(GenRecError, match="brings its own history"):
+        CliRunner().invoke(app, [*options, "--load", str(path)], catch_exceptions=False)
 
 
 def test_the_command_recommends_by_query_and_filters(quickstart: Any) -> None:
