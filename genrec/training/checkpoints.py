@@ -5,13 +5,17 @@ Does not know what is inside one: the trainer writes a mark as its last act, and
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from genrec.artifacts import atomic_write_text
 from genrec.errors import TrainingError
 from genrec.training.processes import any_process, process_state
+
+logger = logging.getLogger(__name__)
 
 MARK = "complete"
 STATE = "trainer_state.json"
@@ -66,6 +70,25 @@ def newest_complete_checkpoint(output_dir: str | Path) -> Path | None:
     """The checkpoint of the highest step that was written to its end, None where there is none."""
     found = [p for p in Path(output_dir).glob("checkpoint-*") if _step(p) >= 0 and (p / MARK).exists()]
     return max(found, key=_step, default=None)
+
+
+def resume_point(output_dir: str | Path, asked: Any = None) -> Path | None:
+    """The checkpoint a run goes on from, once half-written ones are gone. All processes call this.
+
+    Args:
+        output_dir: The run's folder.
+        asked: A checkpoint folder; None or True for the newest complete one; False to start anew.
+    """
+    state = process_state()
+    if state.is_main_process:
+        for folder in remove_incomplete_checkpoints(output_dir):
+            logger.warning("removed the half-written checkpoint %s", folder)
+    state.wait_for_everyone()
+    found = newest_complete_checkpoint(output_dir) if asked is None or asked is True else asked
+    if not found:
+        return None
+    logger.info("resuming from %s", found)
+    return Path(found)
 
 
 def remove_oldest_checkpoints(output_dir: str | Path, keep: int | None) -> None:

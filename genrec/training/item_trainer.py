@@ -29,8 +29,7 @@ from genrec.tasks.item_sequences import ItemSequences, collate_items
 from genrec.training.averaging import WeightAveraging
 from genrec.training.checkpoints import (
     mark_complete,
-    newest_complete_checkpoint,
-    remove_incomplete_checkpoints,
+    resume_point,
 )
 from genrec.training.loss_curve import LossCurve
 
@@ -115,17 +114,10 @@ class ItemTrainer(Trainer):
             args: Passed on to transformers' `Trainer.train`.
             kwargs: Passed on too.
         """
-        if self.is_world_process_zero():
-            for folder in remove_incomplete_checkpoints(self.output_dir):
-                logger.warning("removed the half-written checkpoint %s", folder)
-        self.accelerator.wait_for_everyone()
-        if resume_from_checkpoint is None or resume_from_checkpoint is True:
-            resume_from_checkpoint = newest_complete_checkpoint(self.output_dir)
-        if resume_from_checkpoint:
-            logger.info("resuming from %s", resume_from_checkpoint)
-            if self.averaging is not None:
-                self.averaging.load(Path(resume_from_checkpoint))
-        resume = str(resume_from_checkpoint) if resume_from_checkpoint else None
+        checkpoint = resume_point(self.output_dir, resume_from_checkpoint)
+        if checkpoint is not None and self.averaging is not None:
+            self.averaging.load(checkpoint)
+        resume = str(checkpoint) if checkpoint else None
         return super().train(resume, *args, **kwargs)
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:

@@ -25,8 +25,7 @@ from genrec.errors import TrainingError
 from genrec.tasks import PreferencePairs, PromptBuilder
 from genrec.training.adapters import add_lora, merge, save_weights
 from genrec.training.checkpoints import (
-    newest_complete_checkpoint,
-    remove_incomplete_checkpoints,
+    resume_point,
     write_whole,
 )
 from genrec.training.compat import plain_forward
@@ -144,17 +143,9 @@ class PreferenceTrainer(DPOTrainer):
             TrainingInterrupted: SIGTERM or Ctrl-C came; the checkpoint to go on from is written.
             TrainingError: The loss is no number, or memory or disk are full; the setting to change is named.
         """
-        if self.is_world_process_zero():
-            remove_incomplete_checkpoints(self.output_dir)
-        self.accelerator.wait_for_everyone()
-        if resume_from_checkpoint is None or resume_from_checkpoint is True:
-            resume_from_checkpoint = newest_complete_checkpoint(self.output_dir)
-        if resume_from_checkpoint:
-            logger.info("resuming from %s", resume_from_checkpoint)
+        checkpoint = resume_point(self.output_dir, resume_from_checkpoint)
         with self.polite_stop, told_faults(self.output_dir):
-            return super().train(
-                str(resume_from_checkpoint) if resume_from_checkpoint else None, *args, **kwargs
-            )
+            return super().train(str(checkpoint) if checkpoint else None, *args, **kwargs)
 
     def compute_loss(
         self,

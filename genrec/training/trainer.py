@@ -36,8 +36,7 @@ from genrec.training.adapters import add_lora, load_weights, row_parameters, sav
 from genrec.training.averaging import WeightAveraging
 from genrec.training.batch_collator import batch_collator
 from genrec.training.checkpoints import (
-    newest_complete_checkpoint,
-    remove_incomplete_checkpoints,
+    resume_point,
     write_whole,
 )
 from genrec.training.compat import trained_weights_kept
@@ -181,16 +180,9 @@ class AlignmentTrainer(SFTTrainer):
             TrainingError: The loss is no number, or memory or disk are full; the setting to change is named.
         """
         config = cast(AlignmentConfig, self.args)
-        if self.is_world_process_zero():
-            for folder in remove_incomplete_checkpoints(self.output_dir):
-                logger.warning("removed the half-written checkpoint %s", folder)
-        self.accelerator.wait_for_everyone()
-        if resume_from_checkpoint is None or resume_from_checkpoint is True:
-            resume_from_checkpoint = newest_complete_checkpoint(self.output_dir)
-        if resume_from_checkpoint:
-            logger.info("resuming from %s", resume_from_checkpoint)
-            if self.averaging is not None:
-                self.averaging.load(Path(resume_from_checkpoint))
+        checkpoint = resume_point(self.output_dir, resume_from_checkpoint)
+        if checkpoint is not None and self.averaging is not None:
+            self.averaging.load(checkpoint)
         logger.info(
             "training on %s, world size %d, %s",
             config.device,
@@ -200,7 +192,7 @@ class AlignmentTrainer(SFTTrainer):
         model, share = cast(PreTrainedModel, self.model), config.residual_dropout
         handles = add_residual_dropout(model, share) if share else []
         try:
-            resume = str(resume_from_checkpoint) if resume_from_checkpoint else None
+            resume = str(checkpoint) if checkpoint else None
             with self.polite_stop, told_faults(self.output_dir):
                 return super().train(resume, *args, **kwargs)
         finally:
