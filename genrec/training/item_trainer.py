@@ -5,7 +5,6 @@ Does not know metrics: what is measured during training arrives as a callback, a
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,8 +31,6 @@ from genrec.training.checkpoints import (
     resume_point,
 )
 from genrec.training.loss_curve import LossCurve
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass
