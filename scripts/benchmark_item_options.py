@@ -17,7 +17,7 @@ from genrec.catalog import Catalog
 from genrec.embeddings import EmbeddingTable, PrincipalComponents
 from genrec.models import ItemLevelModel, ItemSoftmaxModel
 from genrec.semantic_ids import SemanticIdSpec, read_index, resolve_extra_code
-from genrec.tasks import ItemAugmentation, ItemNeighbours
+from genrec.tasks import ItemAugmentation, ItemNeighbours, TeacherLists
 from genrec.training import ItemTrainingConfig, on_cpu
 
 AUGMENTATION = ("crop", "reverse", "item_dropout", "far_targets", "soft_targets", "soft_inputs")
@@ -35,6 +35,8 @@ def options(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--content-dim", type=int, default=128, help="components kept of each channel")
     parser.add_argument("--content-length", type=float, default=4.0, help="root mean square, each channel")
     parser.add_argument("--neighbours", type=Path, help=".npy of the vectors that soft targets come from")
+    parser.add_argument("--teacher", type=Path, help="lists of prepare_item_teacher.py to learn from as well")
+    parser.add_argument("--teacher-share", type=float, default=0.5, help="of the labels drawn from them")
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--model", default="item-level", choices=("item-level", "control", "sasrec"))
     parser.add_argument("--node-levels", type=int, help="levels with an embedding per node; default all")
@@ -135,6 +137,14 @@ def augmentation(arguments: argparse.Namespace, catalog: Catalog) -> ItemAugment
         vectors = EmbeddingTable.from_files(arguments.neighbours, arguments.vector_ids)
         neighbours = ItemNeighbours.of(vectors.vectors_for(catalog.item_ids))
     return ItemAugmentation(**shares, neighbours=neighbours)
+
+
+def teacher(arguments: argparse.Namespace) -> TeacherLists | None:
+    """The teacher's lists, None where none is asked for."""
+    if arguments.teacher is None:
+        return None
+    lists = np.load(arguments.teacher)
+    return TeacherLists.of(lists["rows"], lists["shares"], arguments.teacher_share)
 
 
 def _or(given: Any, default: Any) -> Any:

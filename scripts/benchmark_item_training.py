@@ -26,6 +26,7 @@ from benchmark_item_options import (
     content_of,
     options,
     read_catalog,
+    teacher,
     training_arguments,
     untrained,
 )
@@ -103,6 +104,7 @@ def main() -> None:
         patience=arguments.patience,
         validation_users=arguments.validation_users,
         augmentation=augmentation(arguments, catalog),
+        teacher=teacher(arguments),
         callbacks=[deadline],
     )
     best.to(model.device)

@@ -5,6 +5,7 @@ Does not know the language model or how lists are judged.
 
 from genrec.baselines.bm25 import BM25
 from genrec.baselines.content_knn import ContentKNN
+from genrec.baselines.cross_fitting import cross_fitted_lists
 from genrec.baselines.dense_retrieval import DenseRetrieval
 from genrec.baselines.grid_search import GridSearch
 from genrec.baselines.hybrid import Part, ProbabilityMixture, ReciprocalRankFusion
@@ -35,6 +36,7 @@ __all__ = [
     "RandomRanker",
     "ReciprocalRankFusion",
     "SASRec",
+    "cross_fitted_lists",
     "fit_log_linear",
     "sasrec_model",
     "tune_als",

@@ -20,7 +20,7 @@ from genrec.data import Split, canonical_order
 from genrec.errors import ConfigError
 from genrec.evaluation import RetrievalCallback, RetrievalEvaluator
 from genrec.ranking import Ranker
-from genrec.tasks import ItemAugmentation, ItemSequences
+from genrec.tasks import ItemAugmentation, ItemSequences, TeacherLists
 from genrec.training import ItemTrainer, ItemTrainingConfig
 
 logger = logging.getLogger(__name__)
@@ -40,6 +40,7 @@ def train_item_model(
     validation_users: int = 0,
     mask_history: bool = False,
     augmentation: ItemAugmentation | None = None,
+    teacher: TeacherLists | None = None,
     callbacks: Sequence[TrainerCallback] = (),
 ) -> tuple[M, RetrievalCallback]:
     """Trains until validation NDCG@10 gets no better; a killed run is taken up at its newest checkpoint.
@@ -55,6 +56,7 @@ def train_item_model(
         validation_users: Users of the validation sample; 0 = all.
         mask_history: Whether validation takes a history's items out of the lists.
         augmentation: Other readings of the training rows; None = as they are.
+        teacher: Lists of another ranker to learn from as well; None = the histories alone.
         callbacks: More callbacks of the trainer.
 
     Returns:
@@ -71,6 +73,7 @@ def train_item_model(
         max_history=model.config.max_positions,
         seed=args.seed,
         augmentation=augmentation,
+        teacher=teacher,
     )
     trainer = ItemTrainer(model=model, train_dataset=rows, args=args, callbacks=callbacks)
     callback = RetrievalCallback(

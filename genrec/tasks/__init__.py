@@ -31,6 +31,7 @@ from genrec.tasks.seqrec import PromptedSeqRec, SeqRec
 from genrec.tasks.sequences import Draw, Sequences, Targets
 from genrec.tasks.sequential import Sequential
 from genrec.tasks.task import Task
+from genrec.tasks.teacher_lists import TeacherLists
 from genrec.tasks.templates import Template, TemplateForm, load_templates
 from genrec.tasks.text import TextReplay
 from genrec.tasks.text_columns import TextColumn
@@ -83,6 +84,7 @@ __all__ = [
     "TaskMixture",
     "TaskName",
     "TaskOptions",
+    "TeacherLists",
     "Template",
     "TemplateForm",
     "TextColumn",

@@ -14,6 +14,7 @@ from torch import Tensor
 from genrec.data import InteractionLog
 from genrec.errors import DataError
 from genrec.tasks.item_augmentation import ItemAugmentation
+from genrec.tasks.teacher_lists import TeacherLists
 
 NOTHING = -100  # label of a position from which nothing is learned
 
@@ -30,9 +31,11 @@ class ItemSequences:
         max_history: Longest history a target is predicted from.
         seed: Decides the windows and what the augmentation does.
         augmentation: Other readings of the rows; None = as they are.
+        teacher: Lists after each interaction of the log, from which labels are drawn; None = what came next.
 
     Raises:
-        DataError: No user has two items.
+        DataError: No user has two items; or a teacher of another log, or beside an augmentation that moves
+            items.
     """
 
     def __init__(
@@ -43,12 +46,15 @@ class ItemSequences:
         max_history: int = 50,
         seed: int = 0,
         augmentation: ItemAugmentation | None = None,
+        teacher: TeacherLists | None = None,
     ) -> None:
+        check_teacher(teacher, len(log.items), augmentation)
         row_of = {item: row for row, item in enumerate(item_ids)}
         histories = log.histories()
         rows = np.array([row_of.get(item, -1) for item in histories.item_ids], dtype=np.int64)
         rows = rows[histories.items]  # [interactions]
         users = np.repeat(np.arange(len(histories.user_ids)), np.diff(histories.offsets))
+        self.positions = np.flatnonzero(rows >= 0)  # in the log
         users, self.rows = users[rows >= 0], rows[rows >= 0]
         lengths = np.bincount(users, minlength=len(histories.user_ids))
         starts = np.cumsum(lengths) - lengths
@@ -56,6 +62,7 @@ class ItemSequences:
         self.max_history = max_history
         self.seed = seed
         self.augmentation = augmentation
+        self.teacher = teacher
         self.epoch = 0
         if len(self.starts) == 0:
             raise DataError(
@@ -76,17 +83,44 @@ class ItemSequences:
         """Row `index`: `items` and the ones that came next, `labels`, int64 `[<= max_history]`."""
         start, length = int(self.starts[index]), int(self.lengths[index])
         kept = min(length, self.max_history + 1)
-        if length == kept and self.augmentation is None:
+        if length == kept and self.augmentation is None and self.teacher is None:
             window = self.rows[start : start + kept]
             return {"items": window[:-1], "labels": window[1:]}
         rng = np.random.default_rng((self.seed, self.epoch, int(index)))
         if length > kept:
             start += int(rng.integers(length - kept + 1))
         window = self.rows[start : start + kept]
-        if self.augmentation is not None:
+        if self.augmentation is None:
+            items, labels = window[:-1], window[1:]
+        else:
             items, labels = self.augmentation.apply(window, rng)
-            return {"items": items, "labels": labels}
-        return {"items": window[:-1], "labels": window[1:]}
+        if self.teacher is not None:
+            labels = self.teacher.labels(self.positions[start : start + kept - 1], labels, rng)
+        return {"items": items, "labels": labels}
+
+
+def check_teacher(
+    teacher: TeacherLists | None, interactions: int, augmentation: ItemAugmentation | None
+) -> None:
+    """Whether lists belong to a log and its rows stay where they are.
+
+    Raises:
+        DataError: They do not.
+    """
+    if teacher is None:
+        return
+    if len(teacher) != interactions:
+        raise DataError(
+            "the teacher's lists belong to another log",
+            received=f"{len(teacher)} lists for {interactions} interactions",
+            remedy="make them from the log that trains",
+        )
+    if augmentation is not None and (augmentation.crop or augmentation.item_dropout or augmentation.reverse):
+        raise DataError(
+            "a teacher's lists stand at fixed positions",
+            received="an augmentation that crops, drops or reverses items",
+            remedy="leave these at 0, or do without a teacher",
+        )
 
 
 def padded_items(histories: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
