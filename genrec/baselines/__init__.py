@@ -13,6 +13,7 @@ from genrec.baselines.implicit_factors import ALS, BPR
 from genrec.baselines.item_knn import ItemKNN
 from genrec.baselines.log_linear import LogLinearMixture, fit_log_linear
 from genrec.baselines.markov_knn import MarkovKNN
+from genrec.baselines.neighbour_teacher import neighbour_teacher
 from genrec.baselines.popularity import Popularity
 from genrec.baselines.random_ranker import RandomRanker
 from genrec.baselines.sasrec import SASRec, sasrec_model
@@ -38,6 +39,7 @@ __all__ = [
     "SASRec",
     "cross_fitted_lists",
     "fit_log_linear",
+    "neighbour_teacher",
     "sasrec_model",
     "tune_als",
     "tune_bm25",

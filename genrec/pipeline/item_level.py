@@ -21,6 +21,7 @@ from genrec.errors import ConfigError
 from genrec.models import ItemLevelModel
 from genrec.pipeline.inputs import Inputs
 from genrec.pipeline.item_models import train_item_model
+from genrec.pipeline.item_teacher import item_teacher
 from genrec.pipeline.semantic_ids import content_vectors, load_catalog, load_item_tokenizer
 from genrec.recipe import Recipe
 from genrec.recommender import ItemLevelRanker, ItemLevelRecommender, ItemLevelSettings
@@ -82,6 +83,7 @@ def train_item_level(recipe: Recipe, inputs: Inputs, folder: Path) -> ItemLevelR
         validation_users=section.validation_users,
         mask_history=recipe.evaluate.mask_history,
         augmentation=augmentation(recipe, embeddings, catalog.item_ids),
+        teacher=item_teacher(recipe, inputs, embeddings, catalog.item_ids, folder / "teacher"),
     )
     settings = _settings(recipe, inputs, catalog, make_ranker(best), folder)
     return ItemLevelRecommender(

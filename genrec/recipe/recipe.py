@@ -98,6 +98,12 @@ class Recipe:
                 )
             if self.align.residual_dropout:
                 problems.append("an encoder-decoder has model.dropout: set align.residual_dropout to 0")
+        rows = self.item_level
+        if rows.teacher_share and (rows.crop or rows.reverse or rows.item_dropout):
+            problems.append(
+                "item_level.teacher_share needs rows that stay as they are: set item_level.crop, .reverse "
+                "and .item_dropout to 0"
+            )
         positive = {
             "item_level.channel_dim": self.item_level.channel_dim,
             "align.batch_size": self.align.batch_size,

@@ -123,6 +123,9 @@ class ItemLevelSection:
         far_targets: That a label is one of the next four items.
         soft_targets: That a label is a content neighbour of the true one.
         soft_inputs: That an item read is one.
+        teacher_share: That a label is drawn from what content-kNN, BM25, item-kNN and Markov-kNN together
+            expect at its place, counted without the user's own history; see
+            `genrec.baselines.neighbour_teacher`. Not beside `crop`, `reverse` or `item_dropout`.
     """
 
     channels: tuple[Literal["content", "words", "successors"], ...] = ("content",)
@@ -135,6 +138,7 @@ class ItemLevelSection:
     far_targets: float = 0.0
     soft_targets: float = 0.0
     soft_inputs: float = 0.0
+    teacher_share: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,14 @@ import json
 from pathlib import Path
 
 import pytest
+from safetensors.numpy import load_file
 
 from genrec import GenRecError, Recipe
+from genrec.errors import ArtifactError, ConfigError
 from genrec.pipeline import align, build_ids, evaluate
+from genrec.pipeline.inputs import load_inputs
+from genrec.pipeline.item_teacher import item_teacher
+from genrec.pipeline.semantic_ids import content_vectors, load_catalog
 from genrec.recommender import ItemLevelRecommender, load_recommender
 
 SMALL = [
@@ -84,3 +89,29 @@ def test_channels_and_varied_rows_reach_the_model(tmp_path: Path) -> None:
     config = recommender.model.config
     assert (config.content_dim, config.node_levels, config.label_smoothing) == (30, 1, 0.1)
     assert recommender.recommend(recommender.catalog.item_ids[:3], k=5)
+
+
+def test_a_teacher_is_made_once_and_learned_from(tmp_path: Path) -> None:
+    taught = [*SMALL, f"output_dir={tmp_path}", "decode.mix_content=false", "item_level.teacher_share=0.5"]
+    recipe = Recipe.load("quickstart", taught)
+    align(recipe)
+    teacher = tmp_path / "align" / "teacher"
+    lists = load_file(teacher / "lists.safetensors")
+    assert lists["rows"].shape == lists["shares"].shape
+    totals = lists["shares"].sum(axis=1)
+    assert set(totals.round(4).tolist()) == {0.0, 1.0}
+    assert len((teacher / "mixture.jsonl").read_text().splitlines()) == 3
+    inputs = load_inputs(recipe)
+    embeddings = content_vectors(recipe, inputs.items)
+    item_ids = load_catalog(recipe).item_ids
+    again = item_teacher(recipe, inputs, embeddings, item_ids, teacher)
+    assert again is not None
+    assert (again.rows == lists["rows"]).all()
+    (teacher / "lists.safetensors").write_bytes(b"short")
+    with pytest.raises(ArtifactError, match="not the file that was saved"):
+        item_teacher(recipe, inputs, embeddings, item_ids, teacher)
+
+
+def test_a_teacher_needs_rows_that_stay_as_they_are() -> None:
+    with pytest.raises(ConfigError, match="teacher_share"):
+        Recipe.load("quickstart", [*SMALL, "item_level.teacher_share=0.5", "item_level.crop=0.5"])
