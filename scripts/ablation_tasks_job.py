@@ -6,6 +6,7 @@ Does not know which jobs there are.
 from __future__ import annotations
 
 import fcntl
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,16 +22,16 @@ from genrec.training import on_cpu
 
 EXTRA = ("item2index", "index2item", "fusionseqrec", "itemsearch", "preferenceobtain")
 DESCRIBING, LONGEST = ("index2item", "fusionseqrec"), 400  # characters of a description that is an answer
-PASSES_BETWEEN = 4  # over the histories, between two validations
-MIXTURES = ("seqrec", *(f"+{task}" for task in EXTRA), "all")
+VALIDATIONS = 4  # of every job; the weights of the best are tested
+LONG = "seqrec-long"  # as many steps as `all`
+MIXTURES = ("seqrec", *(f"+{task}" for task in EXTRA), "all", LONG)
 TRAINING = (
-    *("align.batch_size=256", "align.learning_rate=2e-3", "align.warmup_steps=50", "align.epochs=60"),
-    *("align.max_length=512", "align.validation_users=4000", "align.patience=3"),
+    *("align.batch_size=256", "align.learning_rate=2e-3", "align.warmup_steps=50", "align.epochs=16"),
+    *("align.max_length=512", "align.validation_users=4000", "align.patience=0"),
 )
 ADAPTERS = (
     *("model.hidden_size=256", "model.intermediate_size=512", "model.initialization=codebook"),
     *("align.lora_r=16", "align.lora_alpha=32", "align.lora_dropout=0.1", "align.residual_dropout=0"),
-    "align.epochs=40",
 )
 REGIMES = {"scratch": (), "lora": ADAPTERS}
 
@@ -39,7 +40,7 @@ def text_model(name: str, overrides: Sequence[str], output: Path, seed: int) -> 
     """Folder of the seed's model that has read the item texts; one job makes it, the rest wait."""
     folder = output / f"text-model-{seed}"
     folder.mkdir(parents=True, exist_ok=True)
-    recipe = Recipe.load(name, [*overrides, "model.text_epochs=5", f"output_dir={folder}"])
+    recipe = Recipe.load(name, ["model.text_epochs=5", *overrides, f"output_dir={folder}"])
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         return text_base(recipe, load_inputs(recipe).items)
@@ -47,7 +48,7 @@ def text_model(name: str, overrides: Sequence[str], output: Path, seed: int) -> 
 
 def tasks_of(mixture: str, cap: int) -> list[str]:
     """Overrides of a recipe: all of seqrec, and `cap` rows an epoch of each other task."""
-    extra = EXTRA if mixture == "all" else (mixture.removeprefix("+"),) if mixture != "seqrec" else ()
+    extra = EXTRA if mixture == "all" else (mixture.removeprefix("+"),) if mixture[0] == "+" else ()
     describing = [f"tasks.{task}.max_characters={LONGEST}" for task in extra if task in DESCRIBING]
     return ["tasks.seqrec.weight=1", *(f"tasks.{task}.cap={cap}" for task in extra), *describing]
 
@@ -58,10 +59,12 @@ def measure(name: str, overrides: Sequence[str], mixture: str, cap: int) -> dict
     recipe = Recipe.load(name, overrides)
     inputs = load_inputs(recipe)
     build_ids(recipe, inputs)
-    rows = len(training_mixture(recipe, inputs, load_catalog(recipe)))
-    every = max(1, PASSES_BETWEEN * rows // recipe.align.batch_size)
+    longest = Recipe.load(name, [*overrides, *tasks_of("all", cap)]) if mixture == LONG else recipe
+    rows = len(training_mixture(longest, inputs, load_catalog(recipe)))
+    steps = int(recipe.align.epochs * (rows // recipe.align.batch_size))
+    overrides += [f"align.max_steps={steps}", f"align.evaluate_every={math.ceil(steps / VALIDATIONS)}"]
     began = time.perf_counter()
-    align(Recipe.load(name, [*overrides, f"align.evaluate_every={every}"]), inputs)
+    align(Recipe.load(name, overrides), inputs)
     seconds = time.perf_counter() - began
     device = "cpu" if on_cpu() else str(torch.accelerator.current_accelerator())
     trained = GenerativeRecommender.from_pretrained(recipe.output_dir / "bundle", device=device)
@@ -71,7 +74,7 @@ def measure(name: str, overrides: Sequence[str], mixture: str, cap: int) -> dict
     return {
         "metrics": found.metrics,
         "validation": trained.metrics["validation"],
-        "steps a pass": rows / recipe.align.batch_size,
+        "steps": steps,
         "seconds of training": seconds,
         "ndcg@10 of each case": [round(values[case], 5) for case in sorted(values, key=int)],
     }

@@ -34,7 +34,7 @@ def read(folder: Path) -> dict[str, dict[str, dict[int, dict[str, object]]]]:
 def table(regime: str, mixtures: dict[str, dict[int, dict[str, object]]], resamples: int = 2000) -> str:
     """The rows of one regime; a gain is shown over the seeds that both sides have."""
     lines = [
-        f"| {regime} | Recall@10 | NDCG@10 | by seed | gain in NDCG@10 | seconds |",
+        f"| {regime} | Recall@10 | NDCG@10 | by seed | gain in NDCG@10 | steps |",
         "|---|---|---|---|---|---|",
     ]
     alone = mixtures.get(ALONE, {})
@@ -51,8 +51,8 @@ def table(regime: str, mixtures: dict[str, dict[int, dict[str, object]]], resamp
         cells = [shown(values[name], ends[name]) for name in ("recall", "ndcg")]
         by_seed = ", ".join(number(float(one.mean())) for _, one in sorted(ndcg.items()))
         gain = shown(values["gain"], ends["gain"], signed=True) if both else ""
-        seconds = np.mean([float(job["seconds of training"]) for job in seeds.values()])
-        lines.append(f"| {mixture} | {' | '.join(cells)} | {by_seed} | {gain} | {seconds:.0f} |")
+        steps = " or ".join(str(n) for n in sorted({job["steps"] for job in seeds.values()}))
+        lines.append(f"| {mixture} | {' | '.join(cells)} | {by_seed} | {gain} | {steps} |")
     return "\n".join(lines) + "\n"
 
 

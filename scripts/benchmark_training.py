@@ -2,6 +2,7 @@
 
     python scripts/benchmark_training.py --quick --json quick.json
     python scripts/benchmark_training.py --only convergence --recipe amazon-scientific --seeds 0 1 2
+    python scripts/benchmark_training.py --only convergence --keep runs --run prefix --most-tokens 1e7 ...
 
 Ratios are taken within one run. The goals hold for the full sizes; `--quick` (about 3 minutes) shows that
 everything runs, on the synthetic shop and on small shapes.
@@ -44,6 +45,8 @@ def main() -> int:
     parser.add_argument("--every", type=int, default=50, help="steps between validations of convergence")
     parser.add_argument("--budget", type=float, default=6, help="tokens of the baseline / of packed rows")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="limit of a run of convergence")
+    parser.add_argument("--most-tokens", type=float, help="limit of every run, in place of --budget")
+    parser.add_argument("--run", choices=convergence.RUNS, help="this run of convergence alone, into --keep")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="finished runs of convergence, for again")
     parser.add_argument(
         "--full-softmax", action="store_true", help="packed rows with plain cross-entropy, too"
@@ -54,6 +57,8 @@ def main() -> int:
     parser.add_argument("--histories", type=int, default=128, help="rows a step of lora")
     parser.add_argument("--users", type=int, help="users whose rows are held against memory")
     given = parser.parse_intermixed_args()
+    if given.run and given.keep is None:
+        parser.error("--run keeps its run for a comparison later: name a folder with --keep")
     logging.basicConfig(level=logging.ERROR, format="%(message)s")
     logging.getLogger("benchmark").setLevel(logging.INFO)
     results: list[Result] = []
@@ -79,6 +84,8 @@ def parts(given: argparse.Namespace, folder: str) -> Iterator[Callable[[], list[
             full_softmax=given.full_softmax,
             minutes=given.minutes,
             kept=given.keep,
+            alone=given.run,
+            most_tokens=given.most_tokens,
         )
     if "adapters" in given.only:
         shape = Shape(2, 256, 16_000) if given.quick else Shape(given.layers)

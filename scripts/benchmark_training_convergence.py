@@ -16,6 +16,7 @@ from genrec.recipe import Recipe
 
 SHARE = 0.95  # of the best of the runs that are compared
 GOALS = {"amazon-scientific": 3.0, "amazon-beauty": 5.0}
+RUNS = ("packed", "packed-full", "prefix")  # their names where they are kept
 PACKED, PACKED_FULL, PREFIX = "packed", "packed, full softmax", "row per prefix, trl"
 
 
@@ -29,6 +30,8 @@ def measure(
     full_softmax: bool,
     minutes: float = float("inf"),
     kept: Path | None = None,
+    alone: str | None = None,
+    most_tokens: float | None = None,
 ) -> list[Result]:
     """All runs of all seeds.
 
@@ -42,23 +45,35 @@ def measure(
         full_softmax: Whether packed rows are trained with the plain cross-entropy as well.
         minutes: Hard limit of each run.
         kept: Folder in which finished runs lie and are found again.
+        alone: Only this one of `RUNS`, which is kept and compared later.
+        most_tokens: What every run may spend, in place of `budget`.
     """
     results = []
     for seed in seeds:
         contest = Contest(Recipe.load(recipe, [*overrides, f"seed={seed}"]), every_steps, 60 * minutes, kept)
-        results += _held(contest, budget, full_softmax)
+        if alone is None:
+            results += _held(contest, budget, full_softmax, most_tokens)
+        else:
+            _run(contest, alone, float("inf") if most_tokens is None else most_tokens)
     return results
 
 
-def _held(contest: Contest, budget: float, full_softmax: bool) -> list[Result]:
+def _run(contest: Contest, name: str, most: float) -> Meter:
+    """One of `RUNS`, which may spend so many tokens; one that is kept is read."""
+    if name == "prefix":
+        return contest.once(name, lambda: contest.row_per_prefix(most))
+    return contest.once(name, lambda: contest.packed("full" if name == "packed-full" else "allowed", most))
+
+
+def _held(contest: Contest, budget: float, full_softmax: bool, most: float | None) -> list[Result]:
     """One contest: its runs one after the other, compared."""
-    ours = contest.once("packed", lambda: contest.packed("allowed", float("inf")))
+    ours = _run(contest, "packed", float("inf") if most is None else most)
     runs = {PACKED: ours}
-    most = budget * float(ours.reached(SHARE * ours.best)[0][0])
+    if most is None:
+        most = budget * float(ours.reached(SHARE * ours.best)[0][0])
     if full_softmax:
-        runs[PACKED_FULL] = contest.once("packed-full", lambda: contest.packed("full", most))
-    step_tokens = ours.points[0][0] / contest.every_steps
-    runs[PREFIX] = contest.once("prefix", lambda: contest.row_per_prefix(most, step_tokens))
+        runs[PACKED_FULL] = _run(contest, "packed-full", most)
+    runs[PREFIX] = _run(contest, "prefix", most)
     name = f"{contest.recipe.name}, seed {contest.recipe.seed}"
     return compared(name, runs, GOALS.get(contest.recipe.name))
 

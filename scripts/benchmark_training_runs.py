@@ -25,7 +25,7 @@ from genrec.pipeline.base_model import language_model
 from genrec.pipeline.semantic_ids import load_catalog
 from genrec.recipe import Recipe
 from genrec.recommender import GenerativeRanker
-from genrec.tasks import PrefixSeqRec, PromptBuilder, TaskMixture
+from genrec.tasks import PrefixSeqRec, PromptBuilder, TaskMixture, TokenRows
 from genrec.training import AlignmentConfig, AlignmentTrainer, WeightAveraging
 from genrec.training.residual_dropout import add_residual_dropout
 
@@ -101,8 +101,17 @@ class Contest:
             "use_cpu": not torch.accelerator.is_available(),
         }
 
+    def packed_rows(self) -> TaskMixture:
+        """One packed row a user."""
+        return TaskMixture.seqrec(
+            self.catalog,
+            self.inputs.split.train,
+            max_history=self.recipe.align.max_history,
+            seed=self.recipe.seed,
+        )
+
     def packed(self, normalize: str, most_tokens: float) -> Meter:
-        """The trainer of genrec on packed rows, one a user."""
+        """The trainer of genrec on packed rows."""
         section = self.recipe.align
         model, text_tokenizer, vocabulary = language_model(self.recipe, self.inputs.items, self.catalog)
         with tempfile.TemporaryDirectory() as folder:
@@ -110,12 +119,7 @@ class Contest:
                 model=model,
                 text_tokenizer=text_tokenizer,
                 vocabulary=vocabulary,
-                train_dataset=TaskMixture.seqrec(
-                    self.catalog,
-                    self.inputs.split.train,
-                    max_history=section.max_history,
-                    seed=self.recipe.seed,
-                ),
+                train_dataset=self.packed_rows(),
                 args=AlignmentConfig(
                     **self.arguments(folder, section.batch_size),
                     normalize=normalize,
@@ -131,12 +135,17 @@ class Contest:
             trainer.train()
         return meter
 
-    def row_per_prefix(self, most_tokens: float, step_tokens: float) -> Meter:
-        """The trainer of trl on a row for every item that has one before it, labelled on that item alone."""
+    def row_per_prefix(self, most_tokens: float) -> Meter:
+        """The trainer of trl on a row for every item that has one before it, labelled on that item alone.
+
+        A step has as many rows as hold the tokens of a step of packed rows, on average.
+        """
         section = self.recipe.align
         model, text_tokenizer, vocabulary = language_model(self.recipe, self.inputs.items, self.catalog)
         builder = PromptBuilder.for_tokenizer(text_tokenizer, vocabulary, max_history=section.max_history)
         rows = self.prefix_rows(builder)
+        packed = TokenRows(self.packed_rows(), builder)
+        step_tokens = section.batch_size * np.mean([len(packed[i]["input_ids"]) for i in range(len(packed))])
         batch = max(1, round(step_tokens * len(rows) / sum(map(len, rows["input_ids"]))))
         add_residual_dropout(model, section.residual_dropout)
         averaging = WeightAveraging(model, section.ema_decay)

@@ -13,7 +13,7 @@ SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
 
 def write_job(folder: Path, mixture: str, seed: int, values: list[float]) -> None:
-    job = {"regime": "scratch", "mixture": mixture, "seed": seed, "seconds of training": 60.0}
+    job = {"regime": "scratch", "mixture": mixture, "seed": seed, "steps": 60}
     path = folder / f"scratch-{mixture}-{seed}.json"
     path.write_text(json.dumps({**job, "ndcg@10 of each case": values}))
 
@@ -39,16 +39,40 @@ def test_gains_are_paired_by_case_and_seed(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("scripts")
-def test_every_job_of_the_list_is_one_the_script_takes() -> None:
-    import ablation_tasks
+def test_words_name_one_job_or_all_jobs_of_seeds() -> None:
+    import ablation_tasks_queue as queue
 
-    listed = ablation_tasks.jobs([0, 1])
-    assert len(set(listed)) == len(listed) == 2 + 2 * 2 * len(ablation_tasks.MIXTURES)
+    listed = queue.asked(["all", "0", "1"])
+    assert len({job.name for job in listed}) == len(listed) == 2 + 2 * 2 * len(queue.MIXTURES)
+    assert listed[:2] == [queue.Job("lora", "base", 0), queue.Job("lora", "base", 1)]
     for job in listed:
-        regime, mixture, seed = job.split()
-        assert regime in ablation_tasks.REGIMES
-        assert mixture in (*ablation_tasks.MIXTURES, "base")
-        assert int(seed) in (0, 1)
+        assert queue.asked([job.regime, job.mixture, str(job.seed)]) == [job]
+    for words in ([], ["all"], ["scratch", "seqrec"], ["scratch", "seqrek", "0"], ["lora", "all", "first"]):
+        with pytest.raises(ValueError, match="names no job"):
+            queue.asked(words)
+
+
+@pytest.mark.usefixtures("scripts")
+def test_a_job_is_taken_by_one_process(tmp_path: Path) -> None:
+    import ablation_tasks_queue as queue
+
+    job = queue.Job("scratch", "all", 0)
+    with queue.taken(job, tmp_path) as mine:
+        assert mine
+        with queue.taken(job, tmp_path) as theirs:
+            assert not theirs
+    with queue.taken(job, tmp_path) as mine:
+        assert mine
+
+
+@pytest.mark.usefixtures("scripts")
+def test_only_the_tasks_of_a_mixture_are_trained_on() -> None:
+    import ablation_tasks_job as job
+
+    named = {name: {o.split(".")[1] for o in job.tasks_of(name, 40)} for name in job.MIXTURES}
+    assert named["seqrec"] == named[job.LONG] == {"seqrec"}
+    assert named["+itemsearch"] == {"seqrec", "itemsearch"}
+    assert named["all"] == {"seqrec", *job.EXTRA}
 
 
 @pytest.mark.slow
