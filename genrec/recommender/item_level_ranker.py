@@ -54,7 +54,7 @@ class ItemLevelRanker:
                 received=f"a model of {model.config.num_items} items, a catalog of {len(catalog)}",
                 remedy="pass the catalog the model was trained with",
             )
-        if content is not None and content.catalog.names.tolist() != catalog.item_ids:
+        if content is not None and set(content.catalog.names.tolist()) != set(catalog.item_ids):
             raise DecodingError(
                 "the content to be mixed in is of another catalog",
                 received=f"{len(content.catalog)} items, the model's catalog has {len(catalog)}",
@@ -74,8 +74,11 @@ class ItemLevelRanker:
             alone = ItemLevelSearch(model, num_beams=num_beams)
             return lambda histories, items, lengths, k: alone.search(items, lengths, k)
         hybrid = HybridItemSearch(model, weight=weight, num_beams=num_beams)
+        # a catalog that has grown keeps its rows, content-kNN has the canonical order
+        column_of = {item: column for column, item in enumerate(content.catalog.names.tolist())}
+        columns = np.array([column_of[item] for item in self.catalog.item_ids])  # [catalog]
         return lambda histories, items, lengths, k: hybrid.search(
-            items, lengths, torch.from_numpy(content.shares(histories)), k
+            items, lengths, torch.from_numpy(content.shares(histories)[:, columns]), k
         )
 
     def rank(self, histories: Sequence[Sequence[str]], k: int) -> tuple[np.ndarray, np.ndarray]:

@@ -10,11 +10,13 @@ import torch
 
 from genrec.baselines import ContentKNN
 from genrec.catalog import Catalog
+from genrec.data import ItemTable
 from genrec.embeddings import EmbeddingTable
 from genrec.errors import DecodingError
-from genrec.models import ItemLevelModel
+from genrec.models import ItemLevelModel, grown
+from genrec.quantization import ResidualKMeans
 from genrec.recommender import ItemLevelRanker
-from genrec.semantic_ids import SemanticIdSpec
+from genrec.semantic_ids import ItemTokenizer, SemanticIdSpec
 
 SIZES = (4, 3, 5)
 
@@ -71,6 +73,25 @@ def test_content_is_mixed_in_by_the_search(model: ItemLevelModel, catalog: Catal
         items, scores = mixed.rank(histories, 25)
         assert dict(zip(items[i], scores[i], strict=True)) == pytest.approx(expected, rel=1e-4)
     assert (items[1] == "").all()
+
+
+def test_content_is_mixed_into_a_grown_catalog() -> None:
+    """Items that joined stand last in the catalog; content-kNN has all of them in canonical order."""
+    items = ItemTable.from_rows({"item_id": f"i{row}", "title": ""} for row in range(25))
+    vectors = EmbeddingTable(items.canonical_ids, np.random.default_rng(3).normal(size=(25, 4)))
+    first = items.subset(items.canonical_ids[3:20])
+    tokenizer = ItemTokenizer(ResidualKMeans(2, 6)).fit(first, embeddings=vectors)
+    living = Catalog.build(tokenizer, first, embeddings=vectors).add(items, tokenizer, embeddings=vectors)
+    anew = Catalog(living.item_ids, living.codes, living.spec)
+    assert living.item_ids != anew.item_ids == items.canonical_ids
+    model = ItemLevelModel.for_catalog(living.trie, hidden_size=16, initializer_range=0.2)
+    content = ContentKNN(vectors, power=2.0)
+    (names, scores), (others, other_scores) = (
+        ItemLevelRanker(chosen_model, chosen, num_beams=25, content=content).rank([["i9", "i2"]], 25)
+        for chosen_model, chosen in ((model.eval(), living), (grown(model, anew.trie), anew))
+    )
+    np.testing.assert_allclose(scores, other_scores, rtol=1e-5)
+    assert names.tolist() == others.tolist()
 
 
 def test_content_of_another_catalog_is_refused(model: ItemLevelModel, catalog: Catalog) -> None:
