@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from benchmark_item_training import Deadline
 from benchmark_limit_vectors import FREE, dense, free_vectors
 
 from genrec.artifacts import atomic_write_text
@@ -71,8 +72,9 @@ def generator(task: SearchTask, arguments: argparse.Namespace) -> AskedGenerator
     args = AlignmentConfig(
         str(arguments.output / f"genrec-{arguments.seed}"),
         num_train_epochs=arguments.epochs,
-        per_device_train_batch_size=256,
-        learning_rate=1e-3,
+        max_steps=arguments.steps or -1,
+        per_device_train_batch_size=arguments.batch_size,
+        learning_rate=arguments.learning_rate,
         weight_decay=0.01,
         residual_dropout=0.1,
         save_total_limit=1,
@@ -94,14 +96,20 @@ def generator(task: SearchTask, arguments: argparse.Namespace) -> AskedGenerator
         SearchEvaluator.of_task(task, "dev", ks=(2,), bootstrap=0),
         ranker,
         Path(str(args.output_dir)),
-        every_steps=max(1, len(rows) // 256 * arguments.evaluate_every),
+        every_steps=max(1, int(len(rows) / arguments.batch_size * arguments.evaluate_every)),
         patience=arguments.patience,
         metric="recall@2",
     )
+    deadline = Deadline(arguments.max_seconds)
     trainer.add_callback(callback)
+    trainer.add_callback(deadline)
     trainer.train()
     load_weights(trainer.model, callback.best_weights())
-    print(f"genrec: dev recall@2 {callback.best_value:.4f} at step {callback.best_step}", flush=True)
+    print(
+        f"genrec: dev recall@2 {callback.best_value:.4f} at step {callback.best_step}, best of "
+        f"{callback.last_step} steps" + (", ended by the clock" if deadline.reached else ""),
+        flush=True,
+    )
     return ranker(trainer.model.eval())
 
 
@@ -115,7 +123,11 @@ def main() -> None:
     parser.add_argument("--rows", nargs="+", default=["bm25", "dense", "free", "genrec"])
     parser.add_argument("--hidden", type=int, default=128)
     parser.add_argument("--epochs", type=float, default=60)
-    parser.add_argument("--evaluate-every", type=int, default=2, metavar="EPOCHS")
+    parser.add_argument("--steps", type=int, default=0, help="in place of --epochs")
+    parser.add_argument("--max-seconds", type=float, default=0.0, help="training stops then; 0 = never")
+    parser.add_argument("--batch-size", type=int, default=256)
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--evaluate-every", type=float, default=2, metavar="EPOCHS")
     parser.add_argument("--patience", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
