@@ -10,6 +10,8 @@ import numpy as np
 from genrec.data import Split
 from genrec.ranking import Ranker
 
+DEPTH = 60  # items of a list that are kept
+
 
 class SavedLists:
     """Lists of a split's histories that were made before, as a ranker."""
@@ -37,6 +39,33 @@ class SavedLists:
             items[mine, :width] = np.where(np.isneginf(values), "", self.items[found])
             scores[mine, :width] = values
         return items, scores
+
+
+class MadeOnce:
+    """A ranker that is asked once for histories it is asked about again; its lists have at most DEPTH items.
+
+    Args:
+        ranker: Makes them.
+        name: Name in reports.
+    """
+
+    def __init__(self, ranker: Ranker, name: str) -> None:
+        self.ranker = ranker
+        self.name = name
+        self.known: dict[tuple[str, ...], tuple[np.ndarray, np.ndarray]] = {}
+
+    def rank(self, histories: Sequence[Sequence[str]], k: int) -> tuple[np.ndarray, np.ndarray]:
+        """The first k of each list; shorter where fewer were made."""
+        missing = [tuple(history) for history in histories if tuple(history) not in self.known]
+        if missing:
+            made = self.ranker.rank(missing, DEPTH)
+            self.known |= dict(zip(missing, zip(*made, strict=True), strict=True))
+        found = np.full((len(histories), k), "", dtype=object)
+        scores = np.full((len(histories), k), -np.inf, dtype=np.float32)
+        for i, history in enumerate(histories):
+            items, values = self.known[tuple(history)]
+            found[i, : len(items[:k])], scores[i, : len(items[:k])] = items[:k], values[:k]
+        return found, scores
 
 
 def saved(name: str, make: Callable[[], Ranker], split: Split, ids: list[str], folder: Path) -> SavedLists:

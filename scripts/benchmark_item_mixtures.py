@@ -5,9 +5,12 @@
         --jobs outputs/scientific-jobs --generators all-far --others control-all-far sasrec-all-far \
         --output outputs/scientific-rows
 
-`--jobs` holds what `benchmark_item_training.py --save-lists` wrote, one folder a model and seed. Parameters
-of the baselines, weights and exponents are chosen on the validation cases; the test cases are opened once, at
-the end. `--output` gets `rows.jsonl`, a saved run a row (for `genrec compare`) and logs of what was tried.
+`--jobs` holds what `benchmark_item_training.py --save-lists` wrote, one folder a model and seed. Seeds of a
+model differ in their Semantic IDs too. Parameters of the baselines, weights and exponents are chosen on the
+validation cases; the test cases are opened once, at the end. `--output` gets `rows.jsonl`, a saved run a row
+(for `genrec compare`), logs of what was tried, and `table.md`: mean and half the range over seeds, with
+p-values of paired permutation tests against `--against`, each user's values averaged over the seeds first. A
+row that is there already is not made again.
 """
 
 from __future__ import annotations
@@ -15,33 +18,37 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import re
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from benchmark_item_lists import SavedLists, saved
+from benchmark_item_hybrids import averaged, fitted, with_content
+from benchmark_item_lists import MadeOnce, SavedLists, saved
+from benchmark_item_table import job_row, slug, table
 
+from genrec.artifacts import atomic_write_text
 from genrec.baselines import (
     BM25,
     ContentKNN,
-    LogLinearMixture,
     Part,
     Popularity,
-    ProbabilityMixture,
-    fit_log_linear,
     tune_content_knn,
     tune_item_knn,
     tune_markov_knn,
-    tune_mixture,
 )
 from genrec.data import InteractionLog, ItemTable, Split
 from genrec.embeddings import EmbeddingTable
-from genrec.evaluation import RetrievalEvaluator, write_run
+from genrec.evaluation import (
+    RetrievalEvaluator,
+    write_run,
+)
 from genrec.ranking import Ranker
 
-DEPTH = 60  # items of a list that hybrids look at
+NEIGHBOURS = ("content-knn", "bm25", "item-knn", "markov-knn")
+Makers = dict[str, Callable[[], Ranker]]
 
 
 def baselines(arguments: argparse.Namespace, split: Split, ids: list[str]) -> dict[str, SavedLists]:
@@ -85,58 +92,57 @@ def models(arguments: argparse.Namespace, split: Split, ids: list[str]) -> dict[
     return found
 
 
-def averaged(rankers: Sequence[Ranker], name: str) -> ProbabilityMixture:
-    """The mean of the models' probabilities."""
-    return ProbabilityMixture([Part(ranker, 1 / len(rankers)) for ranker in rankers], depth=DEPTH, name=name)
-
-
-def rows_of(arguments: argparse.Namespace, split: Split, ids: list[str]) -> list[Ranker]:
-    """All rankers of the table."""
+def rows_of(arguments: argparse.Namespace, split: Split, ids: list[str]) -> Makers:
+    """Name -> ranker, made when it is wanted; rows of one model's seeds differ in the number alone."""
     known, trained = baselines(arguments, split, ids), models(arguments, split, ids)
-    rows: list[Ranker] = [*known.values()]
-    neighbours = [name for name in ("content-knn", "bm25", "item-knn", "markov-knn") if name in known]
-    plain = [Part(known[name], 1.0, "share") for name in neighbours]
+    neighbours = [Part(known[name], 1.0, "share") for name in NEIGHBOURS if name in known]
 
-    def fitted(parts: Sequence[Part], name: str) -> LogLinearMixture:
-        log = arguments.output / f"log-linear-{re.sub(r'[^a-z0-9]+', '-', name)}.jsonl"
-        return fit_log_linear(parts, split.validation, depth=DEPTH, max_cases=6000, log_file=log, name=name)
+    def mixture(models: Sequence[Ranker], name: str) -> Callable[[], Ranker]:
+        return partial(fitted, [*map(Part, models), *neighbours], split, arguments.output, name)
 
-    rows.append(fitted(plain, "log-linear: neighbours alone"))
+    rows: Makers = {name: partial(averaged, [ranker], name) for name, ranker in known.items()}
+    rows["neighbours"] = mixture([], "neighbours")
     for name, seeds in trained.items():
-        rows += seeds.values()
-        if len(seeds) > 1:
-            rows.append(averaged(list(seeds.values()), f"{name}, {len(seeds)} averaged"))
+        rows |= {f"{name} {seed}": partial(averaged, [ranker], name) for seed, ranker in seeds.items()}
+        for count in range(2, len(seeds) + 1):
+            title = f"{name}, {count} averaged"
+            rows[title] = partial(averaged, list(seeds.values())[:count], title)
     for name in arguments.generators:
         for seed, generator in trained.get(name, {}).items():
-            mixed = f"{name} {seed} + content"
-            rows.append(
-                tune_mixture(
-                    [Part(generator)],
-                    known["content-knn"],
-                    split.validation,
-                    weights=(0.25, 0.5, 1.0, 2.0, 4.0),
-                    scales=("share",),
-                    depth=DEPTH,
-                    log_file=arguments.output / f"mixture-{name}-{seed}.jsonl",
-                    name=mixed,
-                )
-            )
-            rows.append(fitted([Part(generator), *plain], f"log-linear: {name} {seed}, neighbours"))
-            others = [
-                Part(trained[other][seed]) for other in arguments.others if seed in trained.get(other, {})
-            ]
-            if others:
-                rows.append(
-                    fitted(
-                        [Part(generator), *others, *plain], f"log-linear: {name} {seed}, others, neighbours"
-                    )
-                )
-    every = [
-        Part(averaged(list(seeds.values()), name)) if len(seeds) > 1 else Part(next(iter(seeds.values())))
-        for name, seeds in trained.items()
-    ]
-    rows.append(fitted([*every, *plain], "log-linear: all models averaged, neighbours"))
+            title = f"{name} {seed} + content"
+            content = (generator, known["content-knn"], split, arguments.output, title)
+            rows[title] = partial(with_content, *content)
+            title = f"{name} {seed} + neighbours"
+            rows[title] = mixture([generator], title)
+    whole = {name: list(seeds.values()) for name, seeds in trained.items()}
+    for name in arguments.generators:
+        for count in range(2, len(whole.get(name, [])) + 1):
+            title = f"{name}, {count} averaged, + neighbours"
+            rows[title] = mixture([averaged(whole[name][:count], name)], title)
+            for other in arguments.others:
+                if len(whole.get(other, [])) >= count:
+                    pair = [averaged(whole[each][:count], each) for each in (name, other)]
+                    title = f"{name} and {other}, {count} averaged, + neighbours"
+                    rows[title] = mixture(pair, title)
+    every = [averaged(rankers, name) for name, rankers in whole.items()]
+    rows["all models averaged + neighbours"] = mixture(every, "all models averaged + neighbours")
     return rows
+
+
+def evaluated(ranker: Ranker, name: str, split: Split, ids: list[str], output: Path) -> dict[str, Any]:
+    """One row: both rules of masking, intervals and a saved run under the first."""
+    row: dict[str, Any] = {"name": name}
+    lists = MadeOnce(ranker, name)
+    for masked in (False, True):
+        evaluator = RetrievalEvaluator(
+            split.test, item_ids=ids, mask_history=masked, bootstrap=0 if masked else 1000
+        )
+        result = evaluator.evaluate(lists)
+        row["masked" if masked else "unmasked"] = {k: round(v, 5) for k, v in result.metrics.items()}
+        if not masked:
+            row["intervals"] = {k: [round(x, 5) for x in v] for k, v in result.intervals.items()}
+            write_run(result, output / "runs" / slug(name))
+    return row
 
 
 def main() -> None:
@@ -150,9 +156,13 @@ def main() -> None:
     parser.add_argument("--jobs", type=Path, required=True)
     parser.add_argument("--generators", nargs="+", required=True)
     parser.add_argument("--others", nargs="*", default=[])
+    parser.add_argument(
+        "--alone", nargs="*", default=[], help="models that are listed only, from places.npz; all = every one"
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--fields", nargs="+", default=["title", "brand", "categories", "description"])
     parser.add_argument("--without", nargs="*", default=[], help="baselines left out, such as bm25")
+    parser.add_argument("--against", default="sasrec", help="model that the others are tested against")
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
@@ -163,28 +173,25 @@ def main() -> None:
         InteractionLog.read(arguments.interactions, time="order").leave_one_out(),
         time.perf_counter(),
     )
-    rankers = rows_of(arguments, split, ids)
-    with (arguments.output / "rows.jsonl").open("w", encoding="utf-8") as stream:
-        for ranker in rankers:
-            row: dict[str, object] = {"name": ranker.name}
-            for masked in (False, True):
-                evaluator = RetrievalEvaluator(
-                    split.test,
-                    item_ids=ids,
-                    mask_history=masked,
-                    bootstrap=0 if masked else 1000,
-                    train=None if masked else split.train,
-                )
-                result = evaluator.evaluate(ranker)
-                row["masked" if masked else "unmasked"] = {k: round(v, 5) for k, v in result.metrics.items()}
-                if not masked:
-                    row["intervals"] = {k: [round(x, 5) for x in v] for k, v in result.intervals.items()}
-                    write_run(result, arguments.output / "runs" / re.sub(r"[^\w.+-]+", "-", ranker.name))
-            stream.write(json.dumps(row) + "\n")
-            stream.flush()
-            found = row["unmasked"]
-            print(f"{ranker.name:55} {found}", flush=True)
-    print(f"{time.perf_counter() - began:.0f} s")
+    makers = rows_of(arguments, split, ids)
+    file = arguments.output / "rows.jsonl"
+    rows = list(map(json.loads, file.read_text(encoding="utf-8").splitlines())) if file.exists() else []
+    known = {row["name"] for row in rows}
+    for name, make in makers.items():
+        if name not in known:
+            rows.append(evaluated(make(), name, split, ids, arguments.output))
+            atomic_write_text(file, "".join(json.dumps(row) + "\n" for row in rows))
+            print(f"{name:60} {rows[-1]['unmasked']}", flush=True)
+    known = {row["name"] for row in rows}
+    named = {*arguments.generators, *arguments.others, *arguments.alone}
+    folders = sorted(file.parent for file in arguments.jobs.glob("*/places.npz"))
+    for folder in folders:
+        name, _, seed = folder.name.rpartition("-")
+        if ("all" in arguments.alone or name in named) and f"{name} {seed}" not in known:
+            rows.append(job_row(folder))
+    found = table(arguments, rows)
+    atomic_write_text(arguments.output / "table.md", found)
+    print(f"\n{found}\n{time.perf_counter() - began:.0f} s")
 
 
 if __name__ == "__main__":
