@@ -3,7 +3,8 @@
     python scripts/benchmark_item_jobs.py single --inputs outputs/scientific-inputs \
         --output outputs/scientific-jobs --seeds 0 1 2 | xargs -P 16 -I{} sh -c '{}'
 
-`--inputs` is the output of `prepare_item_models.py`. Seeds come in turn, so that a list cut short still holds
+`--inputs` is the output of `prepare_item_models.py`; jobs with a teacher want the file `teacher.npz` of
+`prepare_item_teacher.py` there. Seeds come in turn, so that a list cut short still holds
 whole seeds.
 """
 
@@ -13,6 +14,8 @@ import argparse
 from pathlib import Path
 
 ALL = "--content minilm words successors --content-dim 256"
+TEACHER = f"{ALL} --far-targets .3 --teacher teacher --teacher-share .5"
+WIDE = "--hidden 256 --heads 4 --dropout .4"
 
 # name -> what differs from the base: content minilm, IDs minilm-3x256 of the job's seed
 SINGLE = {
@@ -43,13 +46,18 @@ SINGLE = {
 COMBINED = {
     "all": ALL,
     "all-far": f"{ALL} --far-targets .3",
-    "all-wide": f"{ALL} --far-targets .3 --soft-targets .1 --neighbours minilm --hidden 256 --heads 4 "
-    "--dropout .4",
+    "all-wide": f"{ALL} --far-targets .3 --soft-targets .1 --neighbours minilm {WIDE}",
+    "all-far-teacher": TEACHER,
+    "wide-teacher": f"{TEACHER} {WIDE}",
     "control-all-far": f"--model control {ALL} --far-targets .3",
     "sasrec": "--model sasrec --content",
     "sasrec-all": f"--model sasrec {ALL}",
     "sasrec-all-far": f"--model sasrec {ALL} --far-targets .3",
+    "control-all-teacher": f"--model control {TEACHER}",
+    "sasrec-all-teacher": f"--model sasrec {TEACHER}",
     "codes-only": "--node-levels 0",
+    "codes-only-teacher": f"--node-levels 0 {TEACHER}",
+    "codes-only-wide-teacher": f"--node-levels 0 {TEACHER} {WIDE}",
     "codes-only-all-far": f"--node-levels 0 {ALL} --far-targets .3",
     "no-leaves-all-far": f"--node-levels 2 {ALL} --far-targets .3",
 }
@@ -74,6 +82,8 @@ def command(arguments: argparse.Namespace, name: str, changes: str, seed: int) -
     for option in ("--content", "--neighbours"):
         if option in chosen:
             chosen[option] = [str(inputs / f"{value}.npy") for value in chosen[option]]
+    if "--teacher" in chosen:
+        chosen["--teacher"] = [str(inputs / f"{name}.npz") for name in chosen["--teacher"]]
     # only 3x256 IDs were made with several seeds; the others stand with their one set
     ids = chosen["--ids"][0]
     number = seed if ids.endswith("3x256") else 0
