@@ -125,7 +125,8 @@ def rows_of(arguments: argparse.Namespace, split: Split, ids: list[str]) -> Make
                     title = f"{name} and {other}, {count} averaged, + neighbours"
                     rows[title] = mixture(pair, title)
     every = [averaged(rankers, name) for name, rankers in whole.items()]
-    rows["all models averaged + neighbours"] = mixture(every, "all models averaged + neighbours")
+    title = f"{', '.join(whole)}: each averaged, + neighbours"
+    rows[title] = mixture(every, title)
     return rows
 
 
