@@ -32,4 +32,4 @@ def export(
 
     quiet_libraries()
     folder = export_bundle(bundle, out, revision=revision, base=base, dtype=dtype)
-    line(f"{folder}: try `python {folder / 'example.py'} ITEM_ID ...`")
+    line(f"{folder}: try `python {folder / 'example.py'} {folder} ITEM_ID ...`")

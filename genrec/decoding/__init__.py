@@ -16,6 +16,7 @@ from genrec.decoding.prompt_cache import PromptCache
 from genrec.decoding.search_result import BeamSearchResult
 from genrec.decoding.step_model import SearchBackend, StepModel, load_backend
 from genrec.decoding.text_sampling import TextSampling
+from genrec.decoding.token_trie import token_trie
 from genrec.decoding.trie_tables import TrieTables
 
 __all__ = [
@@ -44,4 +45,5 @@ __all__ = [
     "candidate_log_probs",
     "check_head",
     "load_backend",
+    "token_trie",
 ]

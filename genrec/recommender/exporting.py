@@ -16,8 +16,11 @@ from transformers import GenerationConfig, PreTrainedModel
 
 from genrec.artifacts import saved_artifact
 from genrec.catalog import Catalog
+from genrec.decoding import token_trie
 from genrec.errors import ArtifactError, ConfigError
 from genrec.hub import bundle_folder, carried_terms
+from genrec.recommender.bundle import BundleSettings
+from genrec.recommender.export_examples import plain_example, vllm_example
 from genrec.recommender.generative_recommender import GenerativeRecommender
 from genrec.recommender.item_level_recommender import ItemLevelRecommender
 from genrec.recommender.loading import load_recommender
@@ -27,23 +30,10 @@ if TYPE_CHECKING:
     from peft import PeftModel
 
 KIND = "export"
-EXAMPLE = Path(__file__).with_name("plain_example.txt")
 DTYPES = ("float32", "bfloat16", "float16")
 
 README = Path(__file__).with_name("export_readme.txt")
-
-_LEVEL_MASK = """
-class LevelMask(LogitsProcessor):
-    \"\"\"The softmax is over all codes of the position.\"\"\"
-
-    def __call__(self, ids, scores):
-        level, masked = facts["token_ids"][ids.shape[1] - (@START@)], torch.full_like(scores, -torch.inf)
-        for row, path in enumerate(ids):
-            open_ids = allowed(None, path)
-            masked[row, open_ids] = scores[row, open_ids] - scores[row, level].logsumexp(0)
-        return masked
-
-"""
+VLLM_LINE = "\n- `python vllm_example.py . ITEM_ID ...` does the same by vLLM."
 
 
 @dataclass(frozen=True)
@@ -139,38 +129,23 @@ def export_bundle(
     with saved_artifact(out, kind=KIND, facts=kept) as temporary:
         model.save_pretrained(temporary)
         recommender.text_tokenizer.save_pretrained(temporary)
-        catalog.trie.save(temporary / "trie")
+        np.save(temporary / "trie.npy", token_trie(catalog.trie, recommender.vocabulary))
         np.save(temporary / "item_tokens.npy", tokens)
         (temporary / "items.json").write_text(json.dumps(facts, ensure_ascii=False), encoding="utf-8")
-        text = example_text(facts["normalize"], encoder_decoder=facts["encoder_decoder"])
-        (temporary / "example.py").write_text(text, encoding="utf-8")
+        for name, text in _examples(facts).items():
+            (temporary / name).write_text(text, encoding="utf-8")
         notice = f"\n{terms}\n" if terms else ""
         name = Path(str(repo_or_folder)).name
-        text = README.read_text(encoding="utf-8").format(name=name, length=catalog.spec.length, terms=notice)
+        text = README.read_text(encoding="utf-8").format(
+            name=name,
+            length=catalog.spec.length,
+            vllm="" if facts["encoder_decoder"] else VLLM_LINE,
+            terms=notice,
+        )
         (temporary / "README.md").write_text(text, encoding="utf-8")
         for path, content in texts.items():
             (temporary / path).write_bytes(content)
     return Path(out)
-
-
-def example_text(normalize: str, *, encoder_decoder: bool) -> str:
-    """The example for a model: transformers' own scores are those of the normaliser "full"."""
-    more, search, imports = "", "prefix_allowed_tokens_fn=allowed", ""
-    if normalize == "allowed":
-        search += ",\n    renormalize_logits=True"  # the softmax is over the tokens that may follow
-    elif normalize == "level":
-        more, search, imports = _LEVEL_MASK, "logits_processor=[LevelMask()]", ", LogitsProcessor"
-    marks = {
-        "@MORE@": more,
-        "@MODEL@": "AutoModelForSeq2SeqLM" if encoder_decoder else "AutoModelForCausalLM",
-        "@START@": "1" if encoder_decoder else "len(prompt)",
-        "@SEARCH@": search,
-        "@IMPORTS@": imports,
-    }
-    text = EXAMPLE.read_text(encoding="utf-8")
-    for mark, value in marks.items():
-        text = text.replace(mark, value)
-    return text
 
 
 def _facts(recommender: GenerativeRecommender) -> dict[str, Any]:
@@ -181,14 +156,36 @@ def _facts(recommender: GenerativeRecommender) -> dict[str, Any]:
         "length": catalog.spec.length,
         "encoder_decoder": bool(recommender.model.config.is_encoder_decoder),
         "normalize": settings.normalize,
-        "num_beams": settings.num_beams,
         "max_history": settings.max_history,
+        "generate": _search(settings, catalog.spec.length),
         "before": frame.before,
         "after": frame.after,
         "token_ids": [ids.tolist() for ids in vocabulary.token_ids],
         "item_ids": list(catalog.item_ids),
         "titles": {item: title for item, title in titles.items() if title},
     }
+
+
+def _search(settings: BundleSettings, length: int) -> dict[str, Any]:
+    """Arguments of transformers' `generate`; so many beams that `num_beams` are left without the history."""
+    beams = settings.num_beams + settings.max_history
+    return {
+        "num_beams": beams,
+        "num_return_sequences": beams,
+        "max_new_tokens": length,
+        "length_penalty": 0.0,
+        "do_sample": False,
+        "renormalize_logits": settings.normalize == "allowed",
+        "return_dict_in_generate": True,
+        "output_scores": True,
+    }
+
+
+def _examples(facts: dict[str, Any]) -> dict[str, str]:
+    """Scripts by name; vLLM has no encoder-decoders."""
+    encoder_decoder = facts["encoder_decoder"]
+    texts = {"example.py": plain_example(facts["normalize"], encoder_decoder=encoder_decoder)}
+    return texts if encoder_decoder else texts | {"vllm_example.py": vllm_example(facts["normalize"])}
 
 
 def _merged(model: PreTrainedModel | PeftModel) -> PreTrainedModel:

@@ -88,7 +88,7 @@ def test_published_loaded_elsewhere_scored_and_decoded_without_genrec(
 
     user, history = next(iter(asked.items()))
     done = subprocess.run(
-        [sys.executable, "export/example.py", *history],
+        [sys.executable, "export/example.py", "export", *history],
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import ast
-import importlib.util
 import io
 import json
+import runpy
 import sys
+import tokenize
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -19,11 +20,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from genrec import Catalog, GenerativeRecommender, ItemTable, SemanticIdSpec, extend_model
 from genrec.artifacts import read_manifest
-from genrec.catalog import CatalogTrie
 from genrec.errors import ArtifactError, ConfigError
 from genrec.recommender import export_bundle
 from genrec.recommender.bundle import BundleSettings
-from genrec.recommender.exporting import example_text
+from genrec.recommender.export_examples import plain_example
 from genrec.tasks import load_templates
 
 IDS = [f"i{row}" for row in range(30)]
@@ -48,24 +48,23 @@ def make(make_tiny: Callable[..., Any]) -> Callable[..., GenerativeRecommender]:
     return build
 
 
-def example(folder: Path, *history: str) -> list[tuple[str, float, str]]:
-    """What the exported example prints, run here: item, score, title."""
-    spec = importlib.util.spec_from_file_location("exported_example", folder / "example.py")
-    assert spec is not None
-    assert spec.loader is not None
+def example(folder: Path, *history: str, script: str = "example.py") -> list[tuple[str, float, str]]:
+    """What an exported script prints, run here: item, score, title."""
     printed, arguments = io.StringIO(), sys.argv
-    sys.argv = ["example.py", *history]
+    sys.argv = [script, str(folder), *history]
     try:
         with redirect_stdout(printed):
-            spec.loader.exec_module(importlib.util.module_from_spec(spec))
+            runpy.run_path(str(folder / script))
     finally:
         sys.argv = arguments
     rows = [line.split("\t") for line in printed.getvalue().splitlines()]
     return [(item, float(score), title) for score, item, title in rows]
 
 
-def check(recommender: GenerativeRecommender, folder: Path, history: list[str]) -> None:
-    expected, found = recommender.recommend(history, 12), example(folder, *history)
+def check(
+    recommender: GenerativeRecommender, folder: Path, history: list[str], script: str = "example.py"
+) -> None:
+    expected, found = recommender.recommend(history, 12), example(folder, *history, script=script)
     assert [item for item, _, _ in found[:12]] == [r.item_id for r in expected]
     assert [score for _, score, _ in found[:12]] == pytest.approx([r.score for r in expected], abs=2e-3)
     assert found[0][2] == f"Title of {found[0][0]}"
@@ -82,15 +81,17 @@ def test_plain_transformers_names_the_same_items(
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
     assert torch.equal(model.get_input_embeddings().weight, recommender.model.get_input_embeddings().weight)
     assert "<a_1>" in AutoTokenizer.from_pretrained(tmp_path / "out").get_vocab()
-    trie = CatalogTrie.load(tmp_path / "out" / "trie")
-    assert trie.num_items == 30
+    trie = np.load(tmp_path / "out" / "trie.npy")
+    assert sorted(trie[-30:, 0].tolist()) == list(range(30))
     files = read_manifest(tmp_path / "out")["files"]
     assert {
         "config.json",
         "model.safetensors",
         "example.py",
         "items.json",
+        "trie.npy",
         "item_tokens.npy",
+        "vllm_example.py",
         "README.md",
     } <= set(files)
 
@@ -163,10 +164,86 @@ def test_what_cannot_be_exported_is_said(make: Callable[..., GenerativeRecommend
     assert not (tmp_path / "out").exists()
 
 
-def test_the_example_is_short() -> None:
-    tree = ast.parse(example_text("allowed", encoder_decoder=False))
-    statements = [node for node in ast.walk(tree) if isinstance(node, ast.stmt)]
-    texts = [n for n in statements if isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant)]
-    imports = [n for n in statements if isinstance(n, ast.Import | ast.ImportFrom)]
-    assert len(statements) - len(texts) - len(imports) <= 24
-    assert not any("genrec" in ast.unparse(node) for node in imports)
+class SamplingParams:
+    """As vLLM's: one greedy step, of which the log-probabilities are wanted."""
+
+    def __init__(
+        self,
+        *,
+        temperature: float,
+        max_tokens: int,
+        logprobs: int,
+        allowed_token_ids: list[int] | None = None,
+    ) -> None:
+        assert (temperature, max_tokens) == (0, 1)
+        assert allowed_token_ids is None or logprobs <= len(allowed_token_ids)
+        self.most, self.allowed = logprobs, allowed_token_ids
+
+
+class LLM:
+    """Stands in for vLLM's: `generate` on prompts of token ids, log-probabilities after the allowed ids."""
+
+    def __init__(self, model: str, *, logprobs_mode: str, max_logprobs: int) -> None:
+        assert (logprobs_mode, max_logprobs) == ("processed_logprobs", -1)
+        self.model = AutoModelForCausalLM.from_pretrained(model)
+
+    def generate(
+        self, prompts: list[dict[str, list[int]]], params: SamplingParams | list[SamplingParams]
+    ) -> list[SimpleNamespace]:
+        each = params if isinstance(params, list) else [params] * len(prompts)
+        found = []
+        for prompt, param in zip(prompts, each, strict=True):
+            assert all(type(token) is int for token in prompt["prompt_token_ids"])
+            with torch.no_grad():
+                logits = self.model(torch.tensor([prompt["prompt_token_ids"]])).logits[0, -1]
+            if param.allowed is not None:
+                closed = torch.ones(len(logits), dtype=torch.bool)
+                closed[param.allowed] = False
+                logits = logits.masked_fill(closed, -torch.inf)
+            most = len(logits) if param.most == -1 else param.most
+            best = logits.log_softmax(0).topk(most)
+            step = {
+                int(token): SimpleNamespace(logprob=float(value))
+                for value, token in zip(best.values, best.indices, strict=True)
+            }
+            found.append(SimpleNamespace(outputs=[SimpleNamespace(logprobs=[step])]))
+        return found
+
+
+@pytest.mark.parametrize("normalize", ["allowed", "level", "full"])
+def test_the_script_for_vllm_names_the_same_items(
+    make: Callable[..., GenerativeRecommender],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    normalize: str,
+) -> None:
+    recommender = make({"normalize": normalize})
+    recommender.save_pretrained(tmp_path / "bundle")
+    export_bundle(tmp_path / "bundle", tmp_path / "out")
+    monkeypatch.setitem(
+        sys.modules, "vllm", cast(Any, SimpleNamespace(LLM=LLM, SamplingParams=SamplingParams))
+    )
+    check(recommender, tmp_path / "out", ["i3", "i4", "i9", "i20"], "vllm_example.py")
+
+
+def lines_of_code(text: str) -> int:
+    """Lines that are neither blank, a comment nor a docstring; imports count."""
+    lines = set()
+    before = tokenize.NEWLINE
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        described = token.type == tokenize.STRING and before in (tokenize.NEWLINE, tokenize.INDENT)
+        if token.type not in (tokenize.COMMENT, tokenize.NL):
+            before = token.type
+        if token.string.strip() and not described and token.type != tokenize.COMMENT:
+            lines |= set(range(token.start[0], token.end[0] + 1))
+    return len(lines)
+
+
+def test_the_example_has_twenty_lines() -> None:
+    for encoder_decoder in (False, True):
+        text = plain_example("allowed", encoder_decoder=encoder_decoder)
+        assert text == plain_example("full", encoder_decoder=encoder_decoder)
+        assert lines_of_code(text) <= 20
+        assert max(map(len, text.splitlines())) <= 120
+        assert "genrec" not in text
+    assert lines_of_code(plain_example("level", encoder_decoder=False)) <= 23
