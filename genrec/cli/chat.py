@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genrec.cli.arguments import AsJson
+from genrec.cli.arguments import AsJson, History
 from genrec.cli.output import line, quiet_libraries
 from genrec.errors import ConfigError, GenRecError
 
@@ -33,16 +33,14 @@ Say what you look for: "something for dry skin under 20", "cheaper", "more like 
 
 def chat(
     bundle: Annotated[str, typer.Argument(help="Folder of a saved bundle, or OWNER/NAME on the hub.")],
-    more_history: Annotated[
-        list[str] | None, typer.Argument(metavar="ID", help="More ids of the history.")
-    ] = None,
-    history: Annotated[
-        list[str] | None, typer.Option("--history", help="What the user has: --history ID ID ...")
-    ] = None,
+    history: History = None,
     filters: Annotated[
         str, typer.Option("--filters", help="Filters from the start, as JSON or KEY=VALUE ...")
     ] = "",
     k: Annotated[int, typer.Option("-k", help="Items a reply names.")] = 5,
+    phrases: Annotated[
+        Path | None, typer.Option(help="Phrases to understand in place of genrec's own, as YAML.")
+    ] = None,
     load: Annotated[Path | None, typer.Option("--load", help="Go on with a saved conversation.")] = None,
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit on the hub.")] = None,
     device: Annotated[
@@ -57,10 +55,16 @@ def chat(
     Example: genrec chat outputs/quickstart/bundle
     Example: echo "a lipstick under 15" | genrec chat outputs/quickstart/bundle --json
     """
-    from genrec.recommender import ChatSession, GenerativeRecommender, load_recommender, own_device
+    from genrec.recommender import (
+        ChatSession,
+        GenerativeRecommender,
+        IntentPhrases,
+        load_recommender,
+        own_device,
+    )
 
     quiet_libraries()
-    has = [*(history or []), *(more_history or [])]
+    has = history or []
     if has and load is not None:
         raise ConfigError(
             "a saved conversation brings its own history",
@@ -74,10 +78,11 @@ def chat(
             received=bundle,
             remedy="chat with a bundle of a language model",
         )
+    understood = None if phrases is None else IntentPhrases.read(phrases)
     if load is not None:
-        session = ChatSession.load(recommender, load)
+        session = ChatSession.load(recommender, load, phrases=understood)
     else:
-        session = ChatSession(recommender, history=has, k=k)
+        session = ChatSession(recommender, history=has, k=k, phrases=understood)
     if filters:
         session.filters = session.filters.edited(filters)
     talk(session, as_json=as_json)

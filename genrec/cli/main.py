@@ -24,6 +24,7 @@ from genrec.cli import (
     stages,
     write_texts,
 )
+from genrec.cli.arguments import HistoryCommand
 from genrec.cli.output import setup_logging
 from genrec.errors import GenRecError
 
@@ -50,10 +51,10 @@ app.command("align")(stages.align)
 app.command("prefer")(stages.prefer)
 app.command("evaluate")(stages.evaluate)
 app.command("compare")(compare.compare)
-app.command("recommend")(recommend.recommend)
+app.command("recommend", cls=HistoryCommand)(recommend.recommend)
 app.command("export")(export.export)
 app.command("publish")(publish.publish)
-app.command("chat")(chat.chat)
+app.command("chat", cls=HistoryCommand)(chat.chat)
 app.command("recipes")(recipes.recipes)
 app.command("doctor")(doctor.doctor)
 

@@ -10,19 +10,14 @@ from typing import Annotated
 
 import typer
 
-from genrec.cli.arguments import AsJson
+from genrec.cli.arguments import AsJson, History
 from genrec.cli.output import json_line, line, quiet_libraries, table
 from genrec.errors import ConfigError
 
 
 def recommend(
     bundle: Annotated[str, typer.Argument(help="Folder of a saved bundle, or OWNER/NAME on the hub.")],
-    more_history: Annotated[
-        list[str] | None, typer.Argument(metavar="ID", help="More ids of the history.")
-    ] = None,
-    history: Annotated[
-        list[str] | None, typer.Option("--history", help="Item ids, oldest first: --history ID ID ...")
-    ] = None,
+    history: History = None,
     query: Annotated[
         str | None, typer.Option("--query", help='What is wanted, in words: --query "lip balm"')
     ] = None,
@@ -69,7 +64,7 @@ def recommend(
 
     Example: genrec recommend outputs/quickstart/bundle --users users.jsonl --out recs.parquet
     """
-    ids = [*(history or []), *(more_history or [])]
+    ids = history or []
     if users is not None or out is not None:
         if users is None or out is None or ids or query or filters:
             raise ConfigError(

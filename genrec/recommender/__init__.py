@@ -23,6 +23,7 @@ from genrec.recommender.filter_index import FilterIndex
 from genrec.recommender.filters import Condition, Filters
 from genrec.recommender.generative_ranker import GenerativeRanker, RankedItems
 from genrec.recommender.generative_recommender import GenerativeRecommender
+from genrec.recommender.intent_phrases import IntentPhrases
 from genrec.recommender.intents import Intent
 from genrec.recommender.item_level_ranker import ItemLevelRanker
 from genrec.recommender.item_level_recommender import ItemLevelRecommender, ItemLevelSettings
@@ -46,6 +47,7 @@ __all__ = [
     "GenerativeRanker",
     "GenerativeRecommender",
     "Intent",
+    "IntentPhrases",
     "ItemEvent",
     "ItemLevelRanker",
     "ItemLevelRecommender",

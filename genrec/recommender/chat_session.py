@@ -14,15 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from genrec.config import atomic_write_text, to_mapping
 from genrec.errors import ArtifactError, ConfigError, DataError
-from genrec.recommender.chat_reply import (
-    ChatEvent,
-    ChatReply,
-    FiltersEvent,
-    ReplyEvent,
-)
-from genrec.recommender.conversation import pieces
+from genrec.recommender.chat_reply import ChatEvent, ChatReply, ReplyEvent
+from genrec.recommender.conversation import Outcome
 from genrec.recommender.conversation_state import ConversationState
 from genrec.recommender.filters import Filters, as_filters
+from genrec.recommender.intent_phrases import IntentPhrases
 from genrec.recommender.recommendations import Unknown, known_items, wanted_items
 
 if TYPE_CHECKING:
@@ -49,6 +45,8 @@ class ChatSession:
         composed: Whether replies are put together from templates; False = the model writes them, which takes
             one trained on dialogues (the task `dialogue`); None = the model where it is such a one on a
             pretrained base, templates otherwise.
+        phrases: How people say what they want, `IntentPhrases.read` of a file with the keys of genrec's own
+            `intents.yaml`; None = these. They are not saved with the session.
 
     Raises:
         ConfigError: `composed=False` with a model that was not trained on dialogues, or filters that cannot
@@ -66,6 +64,7 @@ class ChatSession:
         k: int = 5,
         unknown: Unknown = "error",
         composed: bool | None = None,
+        phrases: IntentPhrases | None = None,
     ) -> None:
         if composed is False and recommender.conversation.converser is None:
             raise ConfigError(
@@ -75,6 +74,7 @@ class ChatSession:
             )
         self.converses = recommender.conversation.converses if composed is None else not composed
         self.recommender = recommender
+        self.phrases = phrases
         self.k = wanted_items(k, len(recommender.catalog))
         known = tuple(known_items(recommender.catalog, history, unknown))
         self._state = ConversationState(history=known)
@@ -141,36 +141,33 @@ class ChatSession:
             DataError: The message is no text, or empty.
         """
         with self._lock:
-            if not self.converses:
-                return self._answered(message)
             for event in self.stream(message):
                 if isinstance(event, ReplyEvent):
                     return event.reply
         raise AssertionError("a stream ends in a reply")
 
     def stream(self, message: str) -> Iterator[ChatEvent]:
-        """One turn, in pieces: filters first, then text and items as they come, the whole reply last.
+        """One turn, in pieces as they are made: filters before the search, then text and items one by one.
 
-        A composed turn counts once the first event is out; one in the model's words once the last is.
+        The whole reply comes last. The turn counts once that is out; of a stream that is not read to its end
+        nothing is kept.
 
         Raises:
-            DataError: The message is no text, or empty; or the session went on while the model's words were
-                read.
+            DataError: The message is no text, or empty; or the session went on while the stream was read.
         """
         with self._lock:
             state, messages, turn = self._state, self._messages, self._turn
             past = self._past[-1] if self._past else None
-        if not self.converses:
-            reply = self.say(message)
-            yield FiltersEvent(reply.filters, reply.intents)
-            yield from pieces(reply)
-            yield ReplyEvent(reply)
-            return
         asked = [*messages, {"role": "user", "content": _checked(message)}]
-        conversation = self.recommender.conversation
-        intents = conversation.read(message, state.shown)
-        yield FiltersEvent(conversation.changes.apply(state, intents).filters, tuple(intents))
-        after, reply, undo = yield from conversation.stream(state, asked, k=self.k, turn=turn, past=past)
+        outcome = yield from self.recommender.conversation.answer(
+            state,
+            asked,
+            k=self.k,
+            turn=turn,
+            past=past,
+            composed=not self.converses,
+            phrases=self.phrases,
+        )
         with self._lock:
             if self._state is not state or self._messages is not messages:
                 raise DataError(
@@ -178,8 +175,8 @@ class ChatSession:
                     received=message[:200],
                     remedy="read a stream to its end before the next turn, or use one session a thread",
                 )
-            self._keep(message, after, reply, undo)
-        yield ReplyEvent(reply)
+            self._keep(message, outcome)
+        yield ReplyEvent(outcome.reply)
 
     def replay(self, messages: Sequence[Mapping[str, Any]]) -> ChatSession:
         """Takes in what was said elsewhere, without searching; returns itself.
@@ -190,7 +187,9 @@ class ChatSession:
         check_messages(messages)
         with self._lock:
             history, filters = self._state.history, self._state.filters
-            self._state, past = self.recommender.conversation.replayed(messages, history, filters)
+            self._state, past = self.recommender.conversation.replayed(
+                messages, history, filters, self.phrases
+            )
             self._past = past[-MOST_TURNS:]
             self._messages = [dict(message) for message in messages][-2 * MOST_TURNS :]
         return self
@@ -213,16 +212,9 @@ class ChatSession:
     def _turn(self) -> int:
         return sum(said["role"] == "user" for said in self._messages)
 
-    def _answered(self, message: str) -> ChatReply:
-        past = self._past[-1] if self._past else None
-        state, reply, undo = self.recommender.conversation.answer(
-            self._state, _checked(message), k=self.k, turn=self._turn, past=past
-        )
-        self._keep(message, state, reply, undo)
-        return reply
-
-    def _keep(self, message: str, state: ConversationState, reply: ChatReply, undo: bool) -> None:
-        if undo:
+    def _keep(self, message: str, outcome: Outcome) -> None:
+        state, reply = outcome.state, outcome.reply
+        if outcome.undo:
             self._past = self._past[:-1]
         elif state != self._state:
             self._past = [*self._past, self._state][-MOST_TURNS:]
@@ -246,7 +238,13 @@ class ChatSession:
             }
 
     @classmethod
-    def from_dict(cls, recommender: GenerativeRecommender, values: Mapping[str, Any]) -> ChatSession:
+    def from_dict(
+        cls,
+        recommender: GenerativeRecommender,
+        values: Mapping[str, Any],
+        *,
+        phrases: IntentPhrases | None = None,
+    ) -> ChatSession:
         """Goes on with a session of `to_dict`, with the same recommender or with one of a later catalog.
 
         Items that the catalog no longer has are left out of it.
@@ -262,7 +260,7 @@ class ChatSession:
                 received=f"format_version {version!r}"[:200],
                 remedy=f"pass what ChatSession.to_dict gave (format version {FORMAT_VERSION})",
             )
-        session = cls(recommender, k=values.get("k", 5))
+        session = cls(recommender, k=values.get("k", 5), phrases=phrases)
         messages = values.get("messages", [])
         check_messages(messages)
         session._messages = [dict(message) for message in messages]
@@ -283,7 +281,13 @@ class ChatSession:
         atomic_write_text(path, json.dumps(self.to_dict(), ensure_ascii=False, indent=1) + "\n")
 
     @classmethod
-    def load(cls, recommender: GenerativeRecommender, path: str | Path) -> ChatSession:
+    def load(
+        cls,
+        recommender: GenerativeRecommender,
+        path: str | Path,
+        *,
+        phrases: IntentPhrases | None = None,
+    ) -> ChatSession:
         """Reads what `save` wrote; see `from_dict`.
 
         Raises:
@@ -298,7 +302,7 @@ class ChatSession:
                 received=f"{type(error).__name__}: {error}",
                 remedy="pass a file that ChatSession.save wrote",
             ) from error
-        return cls.from_dict(recommender, values)
+        return cls.from_dict(recommender, values, phrases=phrases)
 
 
 def _checked(message: object) -> str:

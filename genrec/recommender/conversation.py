@@ -6,7 +6,7 @@ Does not know sessions: everything it knows of a user is in the state it is hand
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from threading import Lock
 from typing import Any
@@ -14,12 +14,13 @@ from typing import Any
 from genrec.catalog import Catalog
 from genrec.data import ItemTable
 from genrec.errors import ConfigError
-from genrec.recommender.chat_reply import ChatReply, ItemEvent, TextEvent, displayed
+from genrec.recommender.chat_reply import ChatReply, FiltersEvent, ItemEvent, TextEvent, displayed
 from genrec.recommender.conversation_state import ConversationState, StateChanges
 from genrec.recommender.conversing import Converser
 from genrec.recommender.dialogue_prompts import DialoguePrompts
 from genrec.recommender.filters import Filters
 from genrec.recommender.intent_parser import IntentParser
+from genrec.recommender.intent_phrases import IntentPhrases
 from genrec.recommender.intents import Intent
 from genrec.recommender.phrase_index import TOKEN, PhraseIndex
 from genrec.recommender.recommendations import Recommendation
@@ -30,8 +31,23 @@ COURTESIES = ("goodbye", "thanks", "greeting")
 QUIET = frozenset(("details", "no_reference", "undo", *COURTESIES))  # what no list of items answers
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What a turn came to.
+
+    Attributes:
+        state: The state after it.
+        reply: The whole reply.
+        undo: Whether it took an earlier turn back.
+    """
+
+    state: ConversationState
+    reply: ChatReply
+    undo: bool
+
+
 class Conversation:
-    """Answers messages with composed replies.
+    """Answers messages, with composed replies or in the model's words.
 
     Args:
         shortlister: Who finds items.
@@ -82,14 +98,20 @@ class Conversation:
             return False
         return bool(self.shortlister.mask(Filters(words=(phrase,))).any())
 
-    def read(self, message: str, shown: Sequence[str]) -> list[Intent]:
-        """What a message asks for."""
+    def read(self, message: str, shown: Sequence[str], phrases: IntentPhrases | None = None) -> list[Intent]:
+        """What a message asks for, by genrec's own phrases or by others."""
         with self._lock:  # indices are made by the first message, once
             parser = self.parser
+        if phrases is not None:
+            parser = IntentParser(self.items, self.names, self.occurs, phrases)
         return parser.parse(message, shown)
 
     def replayed(
-        self, messages: Sequence[Mapping[str, Any]], history: Sequence[str], filters: Filters
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        history: Sequence[str],
+        filters: Filters,
+        phrases: IntentPhrases | None = None,
     ) -> tuple[ConversationState, list[ConversationState]]:
         """The state after earlier messages, and those before it that `undo` goes back to, without searching.
 
@@ -100,7 +122,7 @@ class Conversation:
         past: list[ConversationState] = []
         for message in messages:
             if message["role"] == "user":
-                intents = self.read(message["content"], state.shown)
+                intents = self.read(message["content"], state.shown, phrases)
                 if any(intent.kind == "undo" for intent in intents):
                     state = past.pop() if past else state
                     continue
@@ -117,103 +139,117 @@ class Conversation:
     def answer(
         self,
         state: ConversationState,
-        message: str,
-        *,
-        k: int,
-        turn: int = 0,
-        past: ConversationState | None = None,
-    ) -> tuple[ConversationState, ChatReply, bool]:
-        """One turn.
-
-        Args:
-            state: Where the conversation stands.
-            message: What the user says.
-            k: Items named at the most.
-            turn: Number of the turn; chooses among wordings.
-            past: The state that `undo` goes back to.
-
-        Returns:
-            The state after the turn, the reply, and whether the turn took an earlier one back.
-        """
-        intents = self.read(message, state.shown)
-        writer = ReplyWriter(self.items, turn)
-        kinds = {intent.kind for intent in intents}
-        if "undo" in kinds:
-            writer.say("notes", "undone" if past is not None else "nothing_to_undo")
-            after = past if past is not None else state
-            return after, self._reply(writer, after, intents, 0), past is not None
-        if not intents:
-            writer.say("notes", "nothing_new")
-        if kinds <= QUIET:
-            return self._without_search(state, intents, writer)
-        self._notes(state, intents, writer)
-        after = self.changes.apply(state, intents)
-        found = self._search(after, k, writer)
-        self._head(after, intents, found, writer)
-        writer.list_items(found, after)
-        shown = len(writer.items_named)
-        for intent in intents:
-            if intent.kind == "details":
-                writer.details(self._known(intent.value))
-        return after.with_shown([r.item_id for r in found]), self._reply(writer, after, intents, shown), False
-
-    def stream(
-        self,
-        state: ConversationState,
         messages: Sequence[Mapping[str, Any]],
         *,
         k: int,
         turn: int = 0,
         past: ConversationState | None = None,
-    ) -> Generator[TextEvent | ItemEvent, None, tuple[ConversationState, ChatReply, bool]]:
-        """One turn by the model's own words, in pieces; what `answer` returns comes with the end.
+        composed: bool = True,
+        phrases: IntentPhrases | None = None,
+    ) -> Generator[FiltersEvent | TextEvent | ItemEvent, None, Outcome]:
+        """One turn in pieces as they are made: filters, then text and items; the outcome comes with the end.
 
-        A message that takes an earlier one back, and one after which nothing fits, are answered by templates.
-        Where the model names no item though the message asks for some, a list follows its words.
+        By the model's own words a message that takes an earlier one back, and one after which nothing fits,
+        are answered by templates; where the model names no item though the message asks for some, a list
+        follows its words.
 
         Args:
             state: Where the conversation stands.
             messages: The conversation, the last message the user's.
             k: Items named at the most.
-            turn: Number of the turn.
+            turn: Number of the turn; chooses among wordings.
             past: The state that `undo` goes back to.
+            composed: Whether the reply is put together from templates; else the model writes it.
+            phrases: How people say what they want; None = genrec's own.
 
         Raises:
-            ConfigError: The model was not trained on dialogues.
+            ConfigError: `composed=False` with a model that was not trained on dialogues.
         """
+        intents = self.read(messages[-1]["content"], state.shown, phrases)
+        undone = any(intent.kind == "undo" for intent in intents)
+        after = self.changes.apply(state, intents)
+        if undone:
+            after = past if past is not None else state
+        yield FiltersEvent(after.filters, tuple(intents))
+        writer = ReplyWriter(self.items, turn)
+        if undone:
+            writer.say("notes", "undone" if past is not None else "nothing_to_undo")
+            yield from writer.unsent()
+            return Outcome(after, self._reply(writer, after, intents, 0), past is not None)
+        if not composed:
+            converser = self._converser()
+            fits = self.shortlister.mask(after.filters)
+            fits[self.shortlister.rows(after.left_out)] = False
+            if fits.any():
+                self._notes(state, intents, writer)
+                return (yield from self._in_words(converser, messages, after, intents, writer, k))
+        return (yield from self._composed(state, after, intents, writer, k))
+
+    def _converser(self) -> Converser:
         if self.converser is None:
             raise ConfigError(
                 "this model was not trained on dialogues, so it has no words of its own",
-                remedy="leave composed at None or True, or train with the task dialogue",
+                received="composed=False",
+                remedy="leave composed out, or train with the task dialogue",
             )
-        message = messages[-1]["content"]
-        intents = self.read(message, state.shown)
-        kinds = {intent.kind for intent in intents}
-        after = self.changes.apply(state, intents)
-        fits = self.shortlister.mask(after.filters)
-        fits[self.shortlister.rows(after.left_out)] = False
-        if "undo" in kinds or not fits.any():
-            outcome = self.answer(state, message, k=k, turn=turn, past=past)
-            yield from pieces(outcome[1])
-            return outcome
-        writer = ReplyWriter(self.items, turn)
+        return self.converser
+
+    def _composed(
+        self,
+        state: ConversationState,
+        after: ConversationState,
+        intents: Sequence[Intent],
+        writer: ReplyWriter,
+        k: int,
+    ) -> Generator[TextEvent | ItemEvent, None, Outcome]:
+        if not intents:
+            writer.say("notes", "nothing_new")
+        if {intent.kind for intent in intents} <= QUIET:
+            self._without_search(intents, writer)
+            yield from writer.unsent()
+            return Outcome(state, self._reply(writer, state, intents, 0), False)
         self._notes(state, intents, writer)
+        yield from writer.unsent()
+        found = self._search(after, k, writer)
+        self._head(after, intents, found, writer)
+        yield from self._list(found, after, writer)
+        shown = len(writer.items_named)
+        for intent in intents:
+            if intent.kind == "details":
+                writer.details(self._known(intent.value))
+        yield from writer.unsent()
+        reply = self._reply(writer, after, intents, shown)
+        return Outcome(after.with_shown([r.item_id for r in found]), reply, False)
+
+    def _in_words(
+        self,
+        converser: Converser,
+        messages: Sequence[Mapping[str, Any]],
+        after: ConversationState,
+        intents: Sequence[Intent],
+        writer: ReplyWriter,
+        k: int,
+    ) -> Generator[TextEvent | ItemEvent, None, Outcome]:
         if writer.text:
             writer.text += "\n"
-            yield TextEvent(writer.text)
-        yield from self.converser.stream(messages, after, writer, k=k)
-        if not writer.items_named and kinds - QUIET:
-            start = len(writer.text)
-            writer.list_items(self._search(after, k, ReplyWriter(self.items)), after)
-            reply = self._reply(writer, after, intents, 0)
-            yield from pieces(reply, start)
+        yield from writer.unsent()
+        yield from converser.stream(messages, after, writer, k=k)
+        if not writer.items_named and {intent.kind for intent in intents} - QUIET:
+            found = self._search(after, k, ReplyWriter(self.items))
+            yield from self._list(found, after, writer)
         shown = [named.recommendation.item_id for named in writer.items_named]
-        reply = self._reply(writer, after, intents, len(shown))
-        return after.with_shown(shown), replace(reply, composed=False), False
+        reply = replace(self._reply(writer, after, intents, len(shown)), composed=False)
+        return Outcome(after.with_shown(shown), reply, False)
 
-    def _without_search(
-        self, state: ConversationState, intents: Sequence[Intent], writer: ReplyWriter
-    ) -> tuple[ConversationState, ChatReply, bool]:
+    def _list(
+        self, found: Sequence[Recommendation], state: ConversationState, writer: ReplyWriter
+    ) -> Iterator[TextEvent | ItemEvent]:
+        for number, recommendation in enumerate(found, start=1):
+            writer.list_item(number, recommendation, state)
+            yield from writer.unsent()
+        yield from writer.unsent()
+
+    def _without_search(self, intents: Sequence[Intent], writer: ReplyWriter) -> None:
         for intent in intents:
             if intent.kind == "details":
                 writer.details(self._known(intent.value))
@@ -222,7 +258,6 @@ class Conversation:
         if not writer.text:
             kind = next((kind for kind in COURTESIES if any(i.kind == kind for i in intents)), "greeting")
             writer.say(kind)
-        return state, self._reply(writer, state, intents, 0), False
 
     def _notes(self, state: ConversationState, intents: Sequence[Intent], writer: ReplyWriter) -> None:
         unknown: list[str] = []
@@ -310,18 +345,3 @@ class Conversation:
         self, writer: ReplyWriter, state: ConversationState, intents: Sequence[Intent], recommended: int
     ) -> ChatReply:
         return ChatReply(writer.text, tuple(writer.items_named), state.filters, tuple(intents), recommended)
-
-
-def pieces(reply: ChatReply, start: int = 0) -> Iterator[TextEvent | ItemEvent]:
-    """A reply from a place on as events."""
-    place = start
-    for named in reply.items:
-        if named.start < start:
-            continue
-        if reply.text[place : named.start]:
-            yield TextEvent(reply.text[place : named.start])
-        yield TextEvent(reply.text[named.start : named.end])
-        yield ItemEvent(named)
-        place = named.end
-    if reply.text[place:]:
-        yield TextEvent(reply.text[place:])

@@ -108,23 +108,16 @@ class Converser:
         )
         for event in events:
             if isinstance(event, TextPiece):
-                piece = _printable(event.text)
-                writer.text += piece
-                if piece:
-                    yield TextEvent(piece)
+                writer.text += _printable(event.text)
             elif isinstance(event, FoundItem):
-                yield from self._named(event, state, writer)
+                self._name(event, state, writer)
+            yield from writer.unsent()
 
-    def _named(
-        self, event: FoundItem, state: ConversationState, writer: ReplyWriter
-    ) -> Iterator[TextEvent | ItemEvent]:
+    def _name(self, event: FoundItem, state: ConversationState, writer: ReplyWriter) -> None:
         catalog, items = self.prompts.catalog, self.prompts.items
         item = catalog.item_ids[event.row]
         named = Recommendation(item, items.title(item), event.log_prob, False, catalog.tokens(item))
         writer.name(named, writer.reasons(named, state))
-        place = writer.items_named[-1]
-        yield TextEvent(writer.text[place.start : place.end])
-        yield ItemEvent(place)
 
     def _evidence(self, found: Sequence[Recommendation]) -> list[Segment]:
         """The items' Semantic IDs and metadata, before the user's first message."""

@@ -117,7 +117,7 @@ def export_bundle(
             received=str(repo_or_folder),
             remedy="build the IDs with one length, or serve the bundle with genrec",
         )
-    facts = _facts(recommender)
+    facts = _facts(recommender, dtype)
     tokens = recommender.vocabulary.encode(catalog.codes).astype(np.int32)  # [rows, L]
     terms, texts = carried_terms(folder)
     model = _merged(recommender.model)
@@ -148,13 +148,14 @@ def export_bundle(
     return Path(out)
 
 
-def _facts(recommender: GenerativeRecommender) -> dict[str, Any]:
+def _facts(recommender: GenerativeRecommender, dtype: str | None) -> dict[str, Any]:
     catalog, vocabulary, settings = recommender.catalog, recommender.vocabulary, recommender.settings
     frame = PromptFrame.of(recommender.ranker.builder, catalog)
     titles = {item: recommender.items.title(item) for item in catalog.item_ids}
     return {
         "length": catalog.spec.length,
         "encoder_decoder": bool(recommender.model.config.is_encoder_decoder),
+        "dtype": dtype or str(recommender.model.dtype).removeprefix("torch."),
         "normalize": settings.normalize,
         "max_history": settings.max_history,
         "generate": _search(settings, catalog.spec.length),

@@ -6,15 +6,14 @@ Does not know models or sessions: the same turn gives the same words.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from genrec.config import read_yaml
 from genrec.data import ItemTable
-from genrec.recommender.chat_reply import NamedItem, Reason, displayed
+from genrec.recommender.chat_reply import ItemEvent, NamedItem, Reason, TextEvent, displayed
 from genrec.recommender.conversation_state import ConversationState
 from genrec.recommender.filters import Filters
 from genrec.recommender.phrase_index import TOKEN
@@ -40,6 +39,20 @@ class ReplyWriter:
         self.turn = turn
         self.text = ""
         self.items_named: list[NamedItem] = []
+        self._sent, self._sent_items = 0, 0
+
+    def unsent(self) -> Iterator[TextEvent | ItemEvent]:
+        """What was written since the last call, in pieces: an item's name is one, its item follows."""
+        named, self._sent_items = self.items_named[self._sent_items :], len(self.items_named)
+        for item in named:
+            for start, end in ((self._sent, item.start), (item.start, item.end)):
+                if start < end:
+                    yield TextEvent(self.text[start:end])
+            yield ItemEvent(item)
+            self._sent = item.end
+        if self._sent < len(self.text):
+            yield TextEvent(self.text[self._sent :])
+            self._sent = len(self.text)
 
     def say(self, *keys: str, **slots: object) -> None:
         """Adds a sentence of the data file, with a blank before it."""
@@ -53,14 +66,13 @@ class ReplyWriter:
         self.text += displayed(recommendation.title) or recommendation.item_id
         self.items_named.append(NamedItem(recommendation, start, len(self.text), tuple(reasons)))
 
-    def list_items(self, found: Sequence[Recommendation], state: ConversationState) -> None:
-        """Adds a numbered line an item, with its reasons."""
-        for number, recommendation in enumerate(found, start=1):
-            self.text += f"\n{number}. "
-            reasons = self.reasons(recommendation, state)
-            self.name(recommendation, reasons)
-            if reasons:
-                self.text += ": " + ", ".join(reason.text for reason in reasons)
+    def list_item(self, number: int, recommendation: Recommendation, state: ConversationState) -> None:
+        """Adds a numbered line for an item, with its reasons."""
+        self.text += f"\n{number}. "
+        reasons = self.reasons(recommendation, state)
+        self.name(recommendation, reasons)
+        if reasons:
+            self.text += ": " + ", ".join(reason.text for reason in reasons)
 
     def details(self, recommendation: Recommendation) -> None:
         """Adds what the table says of an item."""
@@ -161,11 +173,6 @@ def demands(filters: Filters, items: ItemTable) -> str:
         else:
             shown += part.describe()
     return ", ".join(displayed(text) for text in shown)
-
-
-def with_place(named: NamedItem, start: int) -> NamedItem:
-    """The same item at another place."""
-    return replace(named, start=start, end=start + named.end - named.start)
 
 
 def wording(keys: Sequence[str], turn: int, **slots: object) -> str:

@@ -18,11 +18,14 @@ from genrec.recommender import (
     ChatReply,
     Filters,
     FiltersEvent,
+    IntentPhrases,
     ItemEvent,
     ReplyEvent,
     TextEvent,
 )
 from genrec.recommender.chat_reply import displayed
+from genrec.recommender.intent_phrases import FILE
+from genrec.recommender.reply_writer import ReplyWriter
 
 MESSAGES = [
     "something for dry skin", "under 20 dollars", "cheaper", "not that brand", "more like the second one",
@@ -152,6 +155,57 @@ def test_events_make_up_the_reply(shop: GenerativeRecommender) -> None:
             assert before.text == reply.text[event.item.start : event.item.end]
     assert session.messages[-1]["content"] == reply.text
     json.dumps([reply.to_dict() for _ in range(2)])
+
+
+def test_a_reply_comes_in_parts_while_it_is_made(
+    shop: GenerativeRecommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    search, list_item = shop.shortlister.lists, ReplyWriter.list_item
+
+    def searching(*given: Any) -> Any:
+        done.append("search")
+        return search(*given)
+
+    def listing(*given: Any) -> None:
+        done.append("item")
+        list_item(*given)
+
+    monkeypatch.setattr(shop.shortlister, "lists", searching)
+    monkeypatch.setattr(ReplyWriter, "list_item", listing)
+    session = ChatSession(shop, k=3)
+    stream = session.stream("something with moonstone for the nails")
+    assert isinstance(next(stream), FiltersEvent)
+    note = next(stream)
+    assert isinstance(note, TextEvent)
+    assert "moonstone" in note.text
+    assert done == []
+    seen = 0
+    for event in stream:
+        if isinstance(event, ItemEvent):
+            seen += 1
+            assert done == ["search", *["item"] * seen]
+    assert seen == 3
+    assert len(session.messages) == 2
+    broken_off = session.stream("cheaper")
+    next(broken_off)
+    broken_off.close()
+    assert len(session.messages) == 2
+
+
+def test_a_session_may_have_phrases_of_its_own(shop: GenerativeRecommender, tmp_path: Path) -> None:
+    path = tmp_path / "phrases.yaml"
+    path.write_text(FILE.read_text().replace('cheaper: ["cheaper"', 'cheaper: ["billiger"'))
+    session = ChatSession(shop, k=3, phrases=IntentPhrases.read(path))
+    session.say("nail polish")
+    assert not session.filters.max_price
+    reply = session.say("billiger")
+    assert reply.filters.max_price
+    session.save(tmp_path / "talk.json")
+    again = ChatSession.load(shop, tmp_path / "talk.json", phrases=session.phrases)
+    assert again.say("billiger").filters.max_price < reply.filters.max_price
+    other = ChatSession(shop, k=3, phrases=session.phrases).replay(session.messages)
+    assert other.filters == session.filters
 
 
 def test_messages_replayed_give_the_session(shop: GenerativeRecommender) -> None:

@@ -183,8 +183,8 @@ class SamplingParams:
 class LLM:
     """Stands in for vLLM's: `generate` on prompts of token ids, log-probabilities after the allowed ids."""
 
-    def __init__(self, model: str, *, logprobs_mode: str, max_logprobs: int) -> None:
-        assert (logprobs_mode, max_logprobs) == ("processed_logprobs", -1)
+    def __init__(self, model: str, *, dtype: str, logprobs_mode: str, max_logprobs: int) -> None:
+        assert (dtype, logprobs_mode, max_logprobs) == ("float32", "processed_logprobs", -1)
         self.model = AutoModelForCausalLM.from_pretrained(model)
 
     def generate(
