@@ -6,6 +6,7 @@ Does not know what other users did, nor what words mean.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -116,6 +117,8 @@ class BM25:
 
 
 def _bm25s() -> Any:
+    # bm25s starts JAX where it is installed, and JAX takes three quarters of a GPU unless told otherwise
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     try:
         import bm25s
     except ImportError as error:
