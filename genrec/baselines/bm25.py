@@ -6,8 +6,9 @@ Does not know what other users did, nor what words mean.
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -117,10 +118,9 @@ class BM25:
 
 
 def _bm25s() -> Any:
-    # bm25s starts JAX where it is installed, and JAX takes three quarters of a GPU unless told otherwise
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     try:
-        import bm25s
+        with _without_jax():
+            import bm25s
     except ImportError as error:
         raise ConfigError(
             "BM25 needs the package bm25s",
@@ -129,3 +129,19 @@ def _bm25s() -> Any:
         ) from error
     logging.getLogger("bm25s").setLevel(logging.WARNING)  # it reports every index it builds
     return bm25s
+
+
+@contextmanager
+def _without_jax() -> Iterator[None]:
+    """Keeps bm25s from starting JAX, which would take most of the memory of the GPU that models are on.
+
+    Where JAX is installed, importing bm25s runs a top-k with it; its top-k is not used here.
+    """
+    if "jax" in sys.modules:  # the user's own, started or not
+        yield
+        return
+    sys.modules["jax"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules["jax"]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -115,3 +117,17 @@ def test_parameters_are_chosen_on_validation_and_kept(
     dense = tune_dense(vectors, encode, items, cases, query_items=(1, 2), log_file=tmp_path / "d.jsonl")
     values = [json.loads(line) for line in (tmp_path / "d.jsonl").read_text().splitlines()]
     assert dense.query_items == max(values, key=lambda row: row["ndcg@10"])["query_items"]
+
+
+def test_bm25_does_not_start_jax(items: ItemTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where JAX is installed, importing bm25s starts it, and it takes most of a GPU's memory."""
+    (tmp_path / "jax").mkdir()
+    (tmp_path / "jax/__init__.py").write_text("")
+    (tmp_path / "jax/lax.py").write_text("raise RuntimeError('JAX was started')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in [name for name in sys.modules if name.split(".")[0] in ("bm25s", "jax")]:
+        monkeypatch.delitem(sys.modules, name)
+    found, _ = BM25(items).rank_queries(["steel metric"], 1)
+    assert found.tolist() == [["a"]]
+    assert "jax" not in sys.modules
+    importlib.import_module("jax")  # it is there for whoever wants it
