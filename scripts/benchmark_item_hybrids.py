@@ -20,6 +20,11 @@ def averaged(rankers: Sequence[Ranker], name: str) -> Ranker:
     return ProbabilityMixture([Part(ranker, 1 / len(rankers)) for ranker in rankers], depth=DEPTH, name=name)
 
 
+def part_of(ranker: Ranker) -> Part:
+    """A model as a part of a mixture: its scores are logarithms, those of an average are probabilities."""
+    return Part(ranker, 1.0, "score" if isinstance(ranker, ProbabilityMixture) else "log")
+
+
 def fitted(parts: Sequence[Part], split: Split, output: Path, name: str) -> LogLinearMixture:
     """A log-linear mixture with the validation targets' likeliest exponents."""
     log = output / f"log-linear-{slug(name)}.jsonl"

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmark_item_hybrids import averaged, fitted, with_content
+from benchmark_item_hybrids import averaged, fitted, part_of, with_content
 from benchmark_item_lists import MadeOnce, SavedLists, saved
 from benchmark_item_table import job_row, slug, table
 
@@ -98,7 +98,7 @@ def rows_of(arguments: argparse.Namespace, split: Split, ids: list[str]) -> Make
     neighbours = [Part(known[name], 1.0, "share") for name in NEIGHBOURS if name in known]
 
     def mixture(models: Sequence[Ranker], name: str) -> Callable[[], Ranker]:
-        return partial(fitted, [*map(Part, models), *neighbours], split, arguments.output, name)
+        return partial(fitted, [*map(part_of, models), *neighbours], split, arguments.output, name)
 
     rows: Makers = {name: partial(averaged, [ranker], name) for name, ranker in known.items()}
     rows["neighbours"] = mixture([], "neighbours")
@@ -116,14 +116,14 @@ def rows_of(arguments: argparse.Namespace, split: Split, ids: list[str]) -> Make
             rows[title] = mixture([generator], title)
     whole = {name: list(seeds.values()) for name, seeds in trained.items()}
     for name in arguments.generators:
-        for count in range(2, len(whole.get(name, [])) + 1):
+        count = len(whole.get(name, []))
+        if count > 1:
             title = f"{name}, {count} averaged, + neighbours"
-            rows[title] = mixture([averaged(whole[name][:count], name)], title)
+            rows[title] = mixture([averaged(whole[name], name)], title)
             for other in arguments.others:
-                if len(whole.get(other, [])) >= count:
-                    pair = [averaged(whole[each][:count], each) for each in (name, other)]
-                    title = f"{name} and {other}, {count} averaged, + neighbours"
-                    rows[title] = mixture(pair, title)
+                if other in whole:
+                    title = f"{name} and {other}, each averaged, + neighbours"
+                    rows[title] = mixture([averaged(whole[each], each) for each in (name, other)], title)
     every = [averaged(rankers, name) for name, rankers in whole.items()]
     title = f"{', '.join(whole)}: each averaged, + neighbours"
     rows[title] = mixture(every, title)
