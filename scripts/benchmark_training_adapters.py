@@ -18,6 +18,7 @@ from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dic
 from genrec.decoding import OutputHead
 from genrec.semantic_ids import SemanticIdSpec
 from genrec.training import SemanticIdLoss, add_lora
+from genrec.training.mixed_precision import AdapterCasts, last_states
 
 SPEC = SemanticIdSpec((277, 277, 277))  # 1,024 tokens with the terminator and the user codes
 RANK, ALPHA = 16, 32
@@ -53,18 +54,20 @@ def stepper(
     """
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-4)
     model.train()
+    casts, mixed = AdapterCasts(model), torch.accelerator.is_available()
 
     def step() -> float:
         synchronised()
         began = time.perf_counter()
-        with torch.autocast(device().type, torch.bfloat16, enabled=torch.accelerator.is_available()):
-            if through_head:
-                out = model(input_ids=ids, output_hidden_states=True, use_cache=False, logits_to_keep=1)
-                states = out.hidden_states[-1]  # [rows, tokens, width]
-            else:
-                states = model.get_base_model().base_model(input_ids=ids, use_cache=False).last_hidden_state
+        with casts.left_to_autocast(mixed):
+            with torch.autocast(device().type, torch.bfloat16, enabled=mixed), last_states(model) as caught:
+                if through_head:
+                    model(input_ids=ids, use_cache=False, logits_to_keep=1)
+                else:
+                    model.get_base_model().base_model(input_ids=ids, use_cache=False)
+            states = caught.pop()  # [rows, tokens, width]
             loss = loss_of(states, OutputHead.of(model), ids, ids) / ids.numel()
-        loss.backward()
+            loss.backward()
         optimizer.step()
         optimizer.zero_grad()
         synchronised()

@@ -17,6 +17,7 @@ from trl.trainer.utils import add_fused_lm_head
 from genrec.decoding import OutputHead
 from genrec.semantic_ids import SemanticIdSpec
 from genrec.training import SemanticIdLoss
+from genrec.training.mixed_precision import last_states
 
 SPEC = SemanticIdSpec((277, 277, 277))  # 1,024 tokens with the terminator and the user codes
 TOLERANCE = 1e-4
@@ -39,8 +40,9 @@ def step(which: str, rows: int, width: int, tokens: int) -> tuple[float, float, 
         out = network(input_ids=ids, labels=ids, fused_lm_head=True)
         loss = -out.log_probs.sum()
     else:
-        out = network(input_ids=ids, output_hidden_states=True, use_cache=False, logits_to_keep=1)
-        loss = loss_of(out.hidden_states[-1], OutputHead.of(network), ids, ids)
+        with last_states(network) as caught:
+            network(input_ids=ids, use_cache=False, logits_to_keep=1)
+        loss = loss_of(caught.pop(), OutputHead.of(network), ids, ids)
     loss.backward()
     peak = memory(peak=True)
     gradient = network.get_output_embeddings().weight.grad

@@ -6,6 +6,7 @@ tokens) they are put in place of the old ones without copying the matrix.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Protocol
 
 import torch
@@ -217,7 +218,18 @@ def _unwrapped(module: nn.Module) -> tuple[nn.Module, Tensor | None, Tensor | No
     if not names:
         return base, None, None
     rows = layer.trainable_tokens_delta[names[0]]
-    ids = torch.as_tensor(layer.token_indices[names[0]], device=rows.device)
+    order, ids = _in_order(tuple(layer.token_indices[names[0]]), rows.device)
+    return base, (rows if order is None else rows[order]), ids
+
+
+@lru_cache(maxsize=8)
+@torch.inference_mode(False)  # the first to ask may be a search, and autograd saves no tensors made there
+def _in_order(token_ids: tuple[int, ...], device: torch.device) -> tuple[Tensor | None, Tensor]:
+    """What sorts token ids (None where they are sorted) and the sorted ids, int64 `[m]`, kept on the device.
+
+    A training step asks for the head every time: a copy to the device would wait for all it has to do.
+    """
+    ids = torch.tensor(token_ids)
     order = ids.argsort()
-    sorted_already = bool((ids[:-1] <= ids[1:]).all())
-    return base, (rows if sorted_already else rows[order]), ids[order]
+    ids_sorted = bool((ids[:-1] <= ids[1:]).all())
+    return (None if ids_sorted else order.to(device)), ids[order].to(device)

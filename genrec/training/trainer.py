@@ -45,6 +45,7 @@ from genrec.training.faults import FiniteLoss, told_faults
 from genrec.training.interrupt import PoliteStop
 from genrec.training.loss import SemanticIdLoss
 from genrec.training.loss_curve import LossCurve
+from genrec.training.mixed_precision import AdapterCasts, last_states
 from genrec.training.residual_dropout import add_residual_dropout
 from genrec.training.row_schedule import RowsFirst
 from genrec.training.seq2seq_loss import seq2seq_loss
@@ -126,7 +127,7 @@ class AlignmentTrainer(SFTTrainer):
                 args=args,
                 train_dataset=Dataset.from_list([sample]),  # trl insists on the class; the rows follow
                 processing_class=text_tokenizer,
-                data_collator=batch_collator(model, builder, train_dataset),
+                data_collator=batch_collator(model, builder, train_dataset, args.device),
             )
         self.train_dataset = self.rows = rows
         self.mixture, self.text_tokenizer = train_dataset, text_tokenizer
@@ -152,6 +153,7 @@ class AlignmentTrainer(SFTTrainer):
             )
         if not sharded and not model.config.is_encoder_decoder:
             check_head(model)
+        self.adapter_casts = AdapterCasts(model)
         self.rows_first = RowsFirst(model, vocabulary.new_ids, args.rows_first_steps)
         self.add_callback(self.rows_first)
         self.remove_callback(PrinterCallback)  # where there is no progress bar, genrec's own log lines tell
@@ -248,15 +250,18 @@ class AlignmentTrainer(SFTTrainer):
     def _packed_loss(self, model: nn.Module, inputs: dict[str, Any]) -> Tensor:
         if self.sharded is not None:
             return self._kept_logits_loss(model, inputs)
-        out = model(
-            input_ids=inputs["input_ids"],
-            position_ids=inputs["position_ids"],
-            output_hidden_states=True,
-            use_cache=False,
-            logits_to_keep=1,
-        )
-        head = OutputHead.of(self.accelerator.unwrap_model(model))
-        return self.semantic_id_loss(out.hidden_states[-1], head, inputs["input_ids"], inputs["labels"])
+        replicated = isinstance(model, nn.DataParallel)  # only what its replicas return is gathered
+        with last_states(self.model) as caught:
+            out = model(
+                input_ids=inputs["input_ids"],
+                position_ids=inputs["position_ids"],
+                output_hidden_states=replicated,
+                use_cache=False,
+                logits_to_keep=1,
+            )
+        states = out.hidden_states[-1] if replicated else caught[0]
+        head = OutputHead.of(self.model)
+        return self.semantic_id_loss(states, head, inputs["input_ids"], inputs["labels"])
 
     def _kept_logits_loss(self, model: nn.Module, inputs: dict[str, Any]) -> Tensor:
         ids, labels = inputs["input_ids"], inputs["labels"]
@@ -282,7 +287,8 @@ class AlignmentTrainer(SFTTrainer):
 
     def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
         """A step of transformers' `Trainer`; its loss must be a number."""
-        loss: Tensor = super().training_step(*args, **kwargs)
+        with self.adapter_casts.left_to_autocast(self.accelerator.native_amp and self.sharded is None):
+            loss: Tensor = super().training_step(*args, **kwargs)
         self.finite_loss.see(loss)
         self.rows_first.after_backward(self.state.global_step)
         return loss
