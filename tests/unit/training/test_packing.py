@@ -39,3 +39,18 @@ def test_every_row_comes_back_out(lengths: list[int]) -> None:
 def test_short_rows_share_a_sequence() -> None:
     rows = [{"input_ids": np.arange(n), "labels": np.arange(n)} for n in (10, 4, 3, 3, 6, 4)]
     assert PackingCollator(0)(rows)["input_ids"].shape == (3, 10)
+
+
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=300))
+def test_few_shapes_hold_the_same_rows_and_little_more(lengths: list[int]) -> None:
+    rows = [{"input_ids": np.full(n, i + 1), "labels": np.arange(n)} for i, n in enumerate(lengths)]
+    batch = PackingCollator(0, few_shapes=True)(rows)
+    sequences, longest = batch["input_ids"].shape
+    assert longest == -(-max(lengths) // 8) * 8
+    assert sequences < 32 or f"{sequences:b}"[5:].strip("0") == ""  # five leading bits, then zeros
+    plain = PackingCollator(0)(rows)["input_ids"]
+    assert sequences <= len(plain) * 17 / 16
+    ids, labels = batch["input_ids"].numpy(), batch["labels"].numpy()
+    assert np.bincount(ids[ids > 0], minlength=len(rows) + 1)[1:].tolist() == lengths
+    assert (labels[ids == 0] == IGNORED_LABEL).all()
+    assert (batch["position_ids"].numpy()[ids == 0] == 0).all()
