@@ -98,7 +98,7 @@ def _throughput(times: int) -> list[Result]:
         search.search(*prompts(1, LENGTH, SMALL.rows), K)
     finally:
         search.backend = backend
-    slots = recording.steps.cache.layers[0].keys.shape[-2]
+    slots = recording.steps.layers[0].keys.shape[-2]
     most = LENGTH + (search.trie.length - 1) * BEAMS
     name = f"slots of keys and values a prompt, P {LENGTH}, W {BEAMS} (P + 3 W)"
     return [*found, Result(name, slots, "", at_most=float(most))]

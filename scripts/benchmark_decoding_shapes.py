@@ -33,6 +33,7 @@ class DecoderShape:
         intermediate: Width of the feed-forward layer.
         rows: Tokens before the Semantic IDs' are added.
         tied: Whether head and input rows are one matrix.
+        spread: Standard deviation of the weights.
     """
 
     name: str = "8 x 512"
@@ -43,6 +44,7 @@ class DecoderShape:
     intermediate: int = 1536
     rows: int = 151_936
     tied: bool = True
+    spread: float = 0.05
 
     def model(
         self, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
@@ -57,7 +59,7 @@ class DecoderShape:
             num_attention_heads=self.heads,
             num_key_value_heads=self.kv_heads,
             tie_word_embeddings=self.tied,
-            initializer_range=0.05,
+            initializer_range=self.spread,
             dtype=dtype,
         )
         with torch.device(device):
@@ -65,8 +67,8 @@ class DecoderShape:
 
 
 SMALL = DecoderShape()
-QWEN_05B = DecoderShape("Qwen2.5-0.5B shape", 24, 896, 14, 2, 4864)
-QWEN_7B = DecoderShape("Qwen2.5-7B shape", 28, 3584, 28, 4, 18944, 152_064, tied=False)
+QWEN_05B = DecoderShape("Qwen2.5-0.5B shape", 24, 896, 14, 2, 4864, spread=0.02)
+QWEN_7B = DecoderShape("Qwen2.5-7B shape", 28, 3584, 28, 4, 18944, 152_064, tied=False, spread=0.02)
 
 
 def tiger(rows: int = 4096) -> PreTrainedModel:

@@ -13,16 +13,17 @@ from genrec.decoding.chunked_cross_entropy import LinearHead
 
 CACHED_ELEMENTS = 1 << 18  # logits alive at a time on a CPU, so that they stay in its cache
 DEVICE_ELEMENTS = 1 << 25  # the same on an accelerator
+SLICE = 512  # tokens of a slice of the weight that lies in one piece
 
 
 @torch.no_grad()
-def log_normalizer(head: LinearHead, states: Tensor, transposed: Tensor | None = None) -> Tensor:
+def log_normalizer(head: LinearHead, states: Tensor, slices: Tensor | None = None) -> Tensor:
     """Log-sum-exp of the logits of all tokens, float32 `[n]`.
 
     Args:
         head: Weight, bias, rows, scales.
         states: `[n, width]`, in the weight's dtype.
-        transposed: The weight as `[width, vocabulary]`, contiguous: products with few rows run faster on it.
+        slices: The weight but its last rows as `weight_slices` makes them: products with few rows run faster.
     """
     scaled = states * head.state_scale if head.state_scale != 1.0 else states
     elements = CACHED_ELEMENTS if states.device.type == "cpu" else DEVICE_ELEMENTS
@@ -35,24 +36,41 @@ def log_normalizer(head: LinearHead, states: Tensor, transposed: Tensor | None =
         bias = None if head.bias is None else head.bias[head.row_ids]
         own = head.finish(functional.linear(scaled, head.rows.to(scaled.dtype), bias))  # [n, m]
         parts.append(own.float().logsumexp(-1))
-    for start in range(0, len(head.weight), size):
-        here = slice(start, start + size)
-        bias = None if head.bias is None else head.bias[here]
-        if transposed is None:
-            logits = functional.linear(scaled, head.weight[here], bias)  # [n, size]
-        else:
-            logits = scaled @ transposed[:, here]
-            logits = logits if bias is None else logits.add_(bias)
+    done, step = 0, max(1, size // SLICE)
+    for several in () if slices is None else slices.split(step):
+        here = slice(done, done + len(several) * SLICE)
+        logits = scaled @ several  # [slices, n, SLICE]
+        if head.bias is not None:
+            logits += head.bias[here].view(-1, 1, SLICE)
         logits = head.finish(logits).float()
         if replaced is not None:
+            logits = logits.masked_fill_(replaced[here].view(-1, 1, SLICE), float("-inf"))
+        parts.append(_log_sum_exp(logits, (0, 2)))
+        done = here.stop
+    for start in range(done, len(head.weight), size):
+        here = slice(start, start + size)
+        bias = None if head.bias is None else head.bias[here]
+        logits = head.finish(functional.linear(scaled, head.weight[here], bias)).float()  # [n, size]
+        if replaced is not None:
             logits = logits.masked_fill_(replaced[here], float("-inf"))
-        parts.append(_log_sum_exp(logits))
+        parts.append(_log_sum_exp(logits, (1,)))
     return torch.stack(parts).logsumexp(0)  # [parts, n] -> [n]
 
 
-def _log_sum_exp(logits: Tensor) -> Tensor:
-    """Over the last dimension; the logits' memory is used up."""
+def weight_slices(weight: Tensor) -> Tensor | None:
+    """A copy of a head's weight `[vocabulary, width]` as `[slices, width, SLICE]`, each slice in one piece.
+
+    The rows behind the last whole slice are left out; None where there is no whole slice.
+    """
+    number, width = len(weight) // SLICE, weight.shape[1]
+    if not number:
+        return None
+    return weight.detach()[: number * SLICE].view(number, SLICE, width).transpose(1, 2).contiguous()
+
+
+def _log_sum_exp(logits: Tensor, over: tuple[int, ...]) -> Tensor:
+    """Over some dimensions, float32 `[n]`; the logits' memory is used up."""
     if logits.device.type != "cpu":
-        return logits.logsumexp(-1)
-    highest = logits.amax(-1, keepdim=True).clamp_(min=torch.finfo(logits.dtype).min)
-    return logits.sub_(highest).exp_().sum(-1).log_().add_(highest.squeeze(-1))
+        return logits.logsumexp(over)
+    highest = logits.amax(over, keepdim=True).clamp_(min=torch.finfo(logits.dtype).min)
+    return logits.sub_(highest).exp_().sum(over).log_().add_(highest.flatten())

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from genrec.decoding.fused_weights import FusedWeights, TransposedHead, state_of
+from genrec.decoding.fused_weights import FusedWeights, SlicedHead, state_of
 from genrec.decoding.head_input import HeadInput, at
 from genrec.decoding.output_head import Head, OutputHead
 from genrec.decoding.prefill import Prefill, model_state
@@ -34,13 +34,13 @@ class FusedBackend:
         self.forward = HeadInput(model)
         self.prompt_cache = prompt_cache
         self.weights = FusedWeights.of(self.forward.body)
-        self.turned = TransposedHead()
+        self.sliced = SlicedHead()
 
     def head(self) -> Head:
         """See `SearchBackend.head`."""
         head = self.forward.head()
         return (
-            OutputHead(head.head, self.turned.of(head.head.weight)) if isinstance(head, OutputHead) else head
+            OutputHead(head.head, self.sliced.of(head.head.weight)) if isinstance(head, OutputHead) else head
         )
 
     @torch.no_grad()

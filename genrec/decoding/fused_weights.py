@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from genrec.decoding.chunked_normalizer import weight_slices
 from genrec.decoding.prefill import version
 
 FUSED_TYPES = frozenset({"llama", "mistral", "qwen2", "qwen3"})
@@ -118,11 +119,11 @@ class FusedWeights:
         )
 
 
-class TransposedHead:
-    """A copy of the head's weight as `[width, vocabulary]`, on a CPU and within the limit of copies."""
+class SlicedHead:
+    """A copy of the head's weight in slices, on a CPU and within the limit of copies."""
 
     def __init__(self) -> None:
-        self.kept: tuple[tuple[int, int], Tensor] | None = None
+        self.kept: tuple[tuple[int, int], Tensor | None] | None = None
 
     def of(self, weight: Tensor) -> Tensor | None:
         """The copy, made anew when the weight was written to; None where there is to be none."""
@@ -130,7 +131,7 @@ class TransposedHead:
             return None
         kept, now = self.kept, version(weight)
         if kept is None or kept[0] != now:
-            kept = self.kept = now, weight.detach().T.contiguous()
+            kept = self.kept = now, weight_slices(weight)
         return kept[1]
 
 

@@ -118,6 +118,9 @@ class HybridItemSearch:
                 chosen = _pick(states, parent)  # [batch, new beams, width]
                 states = self.model.advance(level, chosen.flatten(0, 1), known.flatten()).view_as(chosen)
         best_open = torch.where(best_open > 0, best_open, float("-inf")).float()
+        if self.model.config.terminated:  # -1 behind the end of a shorter ID
+            ends = torch.tensor(self.model.config.codebook_sizes[:-1], device=items.device) - 1
+            path = path[..., :-1].where(path[..., :-1] < ends, -1)
         return _result(trie, nodes, values.float(), logs, path, best_open, expanded, k)
 
 

@@ -128,7 +128,7 @@ class ItemLevelSearch:
             allowed: See `ConstrainedBeamSearch.search`, as for the other arguments.
             exclude: Catalog rows that may not be returned, a list for each history.
             bonus: A number for each catalog row, added to the item's log-probability to rank it.
-            limit: At most so many items of each value of an attribute.
+            limit: At most so many items of each value of an attribute; without `exact` no budget holds.
             exact: Go on after the beams until the result is proven.
             budget: Most trie nodes a history may expand for the proof.
 
@@ -182,5 +182,8 @@ def _trie_of(model: ItemLevelModel) -> CatalogTrie:
         first = trie.first_child(level, torch.arange(above, device=model.device)).cpu().numpy()
         above = len(codes[-1])
         indptr.append(np.append(first, above).astype(np.int32))
-    sizes = tuple(int(size) for size in model.config.codebook_sizes)
-    return CatalogTrie(sizes, tuple(codes), tuple(indptr), trie.rows.cpu().numpy().astype(np.int32))
+    sizes, terminated = tuple(int(size) for size in model.config.codebook_sizes), model.config.terminated
+    if terminated:  # the model counts the terminators among the codes
+        sizes = tuple(size - 1 for size in sizes[:-1])
+    rows = trie.rows.cpu().numpy().astype(np.int32)
+    return CatalogTrie(sizes, tuple(codes), tuple(indptr), rows, terminated)

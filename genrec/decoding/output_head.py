@@ -45,12 +45,12 @@ class OutputHead:
 
     Args:
         head: The numbers.
-        transposed: A copy of the weight as `[width, vocabulary]`, for a faster `log_normalizer`.
+        slices: A copy of the weight as `weight_slices` makes it, for a faster `log_normalizer`.
     """
 
-    def __init__(self, head: LinearHead, transposed: Tensor | None = None) -> None:
+    def __init__(self, head: LinearHead, slices: Tensor | None = None) -> None:
         self.head = head
-        self.transposed = transposed
+        self.slices = slices
 
     @classmethod
     def of(cls, model: Any) -> OutputHead:
@@ -118,7 +118,7 @@ class OutputHead:
         Returns:
             float32 `[n]`.
         """
-        return log_normalizer(self.head, self._fitting(states), self.transposed)
+        return log_normalizer(self.head, self._fitting(states), self.slices)
 
     def cross_entropy(self, states: Tensor, targets: Tensor) -> Tensor:
         """Summed cross-entropy over the whole vocabulary, a chunk of tokens at a time.

@@ -18,6 +18,7 @@ from genrec.decoding.packed_beams import PackedBackend, takes_masks
 from genrec.decoding.packed_t5_beams import SHARED_BIAS_TYPES, PackedT5Backend
 from genrec.decoding.prompt_cache import PromptCache
 from genrec.decoding.row_per_beam import RowPerBeamBackend
+from genrec.decoding.t5_layers import fuses_t5
 from genrec.errors import DecodingError
 
 # packed beams are tested on each; any other type is tried out on a few tokens before it is used
@@ -116,7 +117,10 @@ def load_backend(model: Any, prompt_cache: PromptCache | None = None) -> SearchB
     if model.config.is_encoder_decoder:
         packs = kind in SHARED_BIAS_TYPES and str(model.dtype) != "torch.float16"
         packed = PackedT5Backend(model) if packs else None
-        return packed if packed is not None and not packed.forward.logits else EncoderDecoderBackend(model)
+        if packed is None or packed.forward.logits:
+            return EncoderDecoderBackend(model)
+        quick = PackedT5Backend(model, fused=True) if fuses_t5(model) else packed
+        return quick if alike(model, packed, quick) else packed
     for logits, cached in ((False, True), (True, True), (True, False)):
         fallback = RowPerBeamBackend(model, logits=logits, cached=cached)
         if agrees(model, fallback):

@@ -17,7 +17,8 @@ from genrec.decoding.layer import Layer
 from genrec.decoding.search_result import BeamSearchResult
 from genrec.decoding.trie_walk import TrieWalk
 
-ROUND = 64  # nodes a prompt expands at once in the proof
+ROUND = 256  # most nodes a prompt expands at once in the proof
+LIMIT_ROUND = 64  # the same where only items are lacking
 
 
 class TrieSearch:
@@ -30,7 +31,8 @@ class TrieSearch:
         k: Items wanted.
         width: Beams.
         exact: Whether to go on after the beams until the result is proven.
-        budget: Most nodes that a prompt may expand after its beams.
+        budget: Most nodes that a prompt may expand for the proof, after its beams; without `exact` a limit
+            goes on until it has found what there is.
     """
 
     def __init__(
@@ -201,7 +203,7 @@ class TrieSearch:
         left = (self.budget - spent).clamp(max=ROUND)
         if not self.exact:
             done = self.pool.counts() >= self.wanted
-            left = torch.where(done, 0, ROUND)
+            left = torch.where(done, 0, LIMIT_ROUND)
         prompt = open_.prompt[order]
         return order[rank_within(prompt) < left[prompt]]
 

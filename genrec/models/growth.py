@@ -15,7 +15,7 @@ from genrec.catalog import CatalogTrie
 from genrec.errors import DataError
 from genrec.models.item_level import ItemLevelModel
 
-CATALOG_FIELDS = ("codebook_sizes", "num_nodes", "max_children", "num_items", "content_dim")
+CATALOG_FIELDS = ("codebook_sizes", "num_nodes", "max_children", "num_items", "terminated", "content_dim")
 
 
 @torch.no_grad()
@@ -39,10 +39,10 @@ def grown(model: ItemLevelModel, trie: CatalogTrie, content: np.ndarray | None =
     """
     config = model.config
     width = 0 if content is None else content.shape[1]
-    if tuple(config.codebook_sizes) != tuple(trie.codebook_sizes) or width != config.content_dim:
+    if tuple(config.codebook_sizes) != trie.level_sizes or width != config.content_dim:
         raise DataError(
             "the model cannot take over these items",
-            received=f"codebooks {tuple(trie.codebook_sizes)} and content of width {width}, the model has "
+            received=f"codebooks {trie.level_sizes} and content of width {width}, the model has "
             f"{tuple(config.codebook_sizes)} and {config.content_dim}",
             remedy="give IDs of the model's item tokenizer and content of its principal components",
         )

@@ -29,6 +29,7 @@ class ItemLevelConfig(PreTrainedConfig):
         num_nodes: Trie nodes of each level.
         max_children: Most children of a node, level by level.
         num_items: Items.
+        terminated: Whether IDs of unequal length end in a terminator, a level of its own included.
         content_dim: Width of the content vectors, 0 = no content.
         content_output: Whether nodes are scored by content too, not only items read.
         node_levels: Levels, from the root, whose nodes have an embedding of their own; one less than the
@@ -49,6 +50,7 @@ class ItemLevelConfig(PreTrainedConfig):
     num_nodes: list[int] | tuple[int, ...] = ()
     max_children: list[int] | tuple[int, ...] = ()
     num_items: int = 0
+    terminated: bool = False
     content_dim: int = 0
     content_output: bool = True
     node_levels: int = 3
@@ -135,6 +137,7 @@ class ItemLevelModel(PreTrainedModel):
             num_nodes=[len(codes) for codes in trie.codes],
             max_children=[int(np.diff(indptr).max(initial=0)) for indptr in trie.indptr],
             num_items=trie.num_items,
+            terminated=trie.terminated,
             content_dim=0 if vectors is None else vectors.shape[1],
             **{"node_levels": trie.length, **sizes},
         )

@@ -29,6 +29,7 @@ def _small_rounds() -> Iterator[None]:
     """Few nodes a round, so that prompts are done at different times."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trie_search, "ROUND", 3)
+        patch.setattr(trie_search, "LIMIT_ROUND", 3)
         yield
 
 

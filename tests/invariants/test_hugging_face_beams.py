@@ -84,12 +84,21 @@ def prompts(family: str) -> tuple[torch.Tensor, torch.Tensor]:
     return ids * mask, mask
 
 
+def paths_of(codes: np.ndarray) -> list[list[int]]:
+    """Tokens of each ID; where some are shorter, each with its terminator."""
+    if (codes >= 0).all():
+        return VOCABULARY.encode(codes).tolist()
+    real = [[int(VOCABULARY.token_ids[p][c]) for p, c in enumerate(row) if c >= 0] for row in codes]
+    return [[*tokens, VOCABULARY.terminator_id] for tokens in real]
+
+
 def theirs(model: Any, family: str, codes: np.ndarray, num_beams: int) -> list[list[tuple[list[int], float]]]:
     """Answers and scores of each prompt, dead beams left out."""
     ids, mask = prompts(family)
     begun = 1 if family == "t5" else ids.shape[1]
+    ragged = bool((codes < 0).any())
     allowed: dict[tuple[int, ...], set[int]] = {}
-    for tokens in VOCABULARY.encode(codes).tolist():
+    for tokens in paths_of(codes):
         for end in range(len(tokens)):
             allowed.setdefault(tuple(tokens[:end]), set()).add(tokens[end])
     out = model.generate(
@@ -100,7 +109,8 @@ def theirs(model: Any, family: str, codes: np.ndarray, num_beams: int) -> list[l
         generation_config=GenerationConfig(
             num_beams=num_beams,
             num_return_sequences=num_beams,
-            max_new_tokens=3,
+            max_new_tokens=3 + ragged,
+            eos_token_id=VOCABULARY.terminator_id if ragged else None,
             length_penalty=0.0,
             do_sample=False,
             top_k=None,
@@ -113,7 +123,12 @@ def theirs(model: Any, family: str, codes: np.ndarray, num_beams: int) -> list[l
             return_dict_in_generate=True,
         ),
     )
-    found = list(zip(out.sequences[:, begun:].tolist(), out.sequences_scores.tolist(), strict=True))
+    end = VOCABULARY.terminator_id  # behind it there is padding
+    sent = [
+        row[: row.index(end) + 1] if ragged and end in row else row
+        for row in out.sequences[:, begun:].tolist()
+    ]
+    found = list(zip(sent, out.sequences_scores.tolist(), strict=True))
     rows = [found[row * num_beams : (row + 1) * num_beams] for row in range(len(ids))]
     return [[answer for answer in row if answer[1] > -1e8] for row in rows]
 
@@ -135,10 +150,10 @@ def ours(model: Any, family: str, codes: np.ndarray, num_beams: int) -> list[lis
         model, CatalogTrie.from_codes(codes, SIZES), VOCABULARY, num_beams=num_beams
     )
     found = search.search(*prompts(family), num_beams)
-    answers = []
+    answers, paths = [], paths_of(codes)
     for rows, scores in zip(found.rows, found.scores, strict=True):
         real = rows >= 0
-        tokens = VOCABULARY.encode(codes[rows[real].numpy()]).tolist()
+        tokens = [paths[row] for row in rows[real].tolist()]
         answers.append(list(zip(tokens, scores[real].tolist(), strict=True)))
     return answers
 
@@ -154,6 +169,25 @@ def test_items_order_and_scores(family: str) -> None:
         for mine, other in pairs:
             same(mine, other)
             assert len(mine) <= num_items
+
+
+@pytest.mark.parametrize("family", ["qwen2", "gemma3_text", "bloom", "t5"])
+def test_ids_of_unequal_length(family: str) -> None:
+    """Their end is what generate calls the end of the sequence."""
+    model, codes = model_of(family), codes_of(40)
+    codes[:12, 2], codes[4:8, 1] = -1, -1
+    codes = np.unique(codes, axis=0)
+    wide = zip(ours(model, family, codes, 50), theirs(model, family, codes, 50), strict=True)
+    for mine, other in wide:
+        assert len(mine) == len(codes)
+        same(mine, other)
+    narrow = zip(ours(model, family, codes, 6), theirs(model, family, codes, 6), strict=True)
+    for mine, other in narrow:  # generate drops an end that is not among a step's best 6; the search keeps it
+        assert len(mine) >= len(other)
+        scores = {tuple(answer): score for answer, score in mine}
+        for (_, score), (answer, theirs_) in zip(mine, other, strict=False):
+            assert score >= theirs_ - 1e-4
+            assert scores.get(tuple(answer), theirs_) == pytest.approx(theirs_, abs=1e-4)
 
 
 @pytest.mark.parametrize("merged", [False, True])

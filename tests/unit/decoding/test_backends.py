@@ -18,6 +18,7 @@ from genrec.decoding.fused_weights import fuses
 from genrec.decoding.packed_beams import PackedBackend, takes_masks
 from genrec.decoding.packed_t5_beams import PackedT5Backend
 from genrec.decoding.row_per_beam import RowPerBeamBackend
+from genrec.decoding.t5_layers import FusedT5, T5Modules, fuses_t5
 from genrec.errors import DecodingError
 
 VOCABULARY = 60
@@ -82,8 +83,16 @@ def causal(family: str, options: dict[str, Any]) -> PreTrainedModel:
     return model.eval()
 
 
-def t5() -> PreTrainedModel:
-    sizes = {"d_model": 16, "d_kv": 8, "d_ff": 24, "num_layers": 2, "num_heads": 3, "vocab_size": VOCABULARY}
+def t5(**options: Any) -> PreTrainedModel:
+    sizes = {
+        "d_model": 16,
+        "d_kv": 8,
+        "d_ff": 24,
+        "num_layers": 2,
+        "num_heads": 3,
+        "vocab_size": VOCABULARY,
+        **options,
+    }
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         config = AutoConfig.for_model("t5", decoder_start_token_id=0, initializer_factor=1.5, **sizes)
@@ -235,6 +244,27 @@ def test_heads_that_cannot_be_read_give_logits(kind: Callable[..., SearchBackend
 @pytest.mark.parametrize("kind", [PackedT5Backend, EncoderDecoderBackend])
 def test_encoder_decoders(kind: Callable[..., SearchBackend]) -> None:
     hold(t5(), kind(t5()))
+
+
+@pytest.mark.parametrize("gated", [False, True])
+def test_the_fused_t5_is_that_of_the_model(gated: bool) -> None:
+    model = t5(**({"feed_forward_proj": "gated-gelu", "is_gated_act": True} if gated else {}))
+    with torch.no_grad():  # norms are ones in a fresh model
+        for parameter in model.parameters():
+            if parameter.dim() == 1:
+                parameter += 0.3 * torch.rand(parameter.shape, generator=torch.Generator().manual_seed(2))
+    backend = load_backend(model)
+    assert isinstance(backend, PackedT5Backend)
+    assert isinstance(backend.layers, FusedT5)
+    hold(model, backend)
+    with torch.no_grad():  # as training would
+        for parameter in model.parameters():
+            parameter.mul_(0.9)
+    hold(model, backend)
+    lora = get_peft_model(t5(), LoraConfig(r=2, target_modules=["q"]))
+    assert not fuses_t5(lora)
+    assert not fuses_t5(t5().to(torch.bfloat16))
+    assert isinstance(load_backend(lora).layers, T5Modules)
 
 
 def test_a_backend_that_is_wrong_is_noticed() -> None:

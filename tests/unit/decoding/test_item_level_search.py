@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from genrec.catalog import CatalogTrie
-from genrec.decoding import ItemLevelSearch
+from genrec.decoding import HybridItemSearch, ItemLevelSearch
 from genrec.errors import DecodingError
-from genrec.models import ItemLevelModel
+from genrec.models import ItemLevelModel, grown
 
 SIZES = (4, 3, 5)
 
@@ -75,3 +75,26 @@ def test_an_empty_history_and_no_beam_are_refused(model: ItemLevelModel) -> None
         ItemLevelSearch(model).search(HISTORIES, torch.tensor([4, 0, 2]), 5)
     with pytest.raises(DecodingError, match="needs a beam"):
         ItemLevelSearch(model, num_beams=0)
+
+
+@torch.no_grad()
+def test_ids_of_unequal_length_come_back_as_they_were_given() -> None:
+    codes = np.array([[0, -1, -1], [1, 0, -1], [1, 1, 4], [1, 2, 0], [2, -1, -1], [3, 2, 1], [3, 2, 2]])
+    trie = CatalogTrie.from_codes(codes, SIZES)
+    sizes: dict[str, Any] = {"hidden_size": 16, "intermediate_size": 24, "max_positions": 8}
+    model = ItemLevelModel.for_catalog(trie, seed=1, initializer_range=0.5, **sizes).eval()
+    histories, lengths = HISTORIES % len(codes), LENGTHS
+    expected = ItemLevelSearch(model).score(histories, lengths)
+    torch.testing.assert_close(expected.exp().sum(1), torch.ones(3))
+    for beams in (2, 7):
+        found = ItemLevelSearch(model, num_beams=beams).search(histories, lengths, 7, exact=True)
+        assert found.proven.all()
+        assert torch.equal(found.codes, torch.from_numpy(codes)[found.rows])
+        torch.testing.assert_close(found.scores, expected.sort(descending=True).values)
+    hybrid = HybridItemSearch(model, num_beams=7).search(histories, lengths, torch.zeros(3, 7), 7)
+    assert torch.equal(hybrid.rows, found.rows)
+    assert torch.equal(hybrid.codes, found.codes)
+    more = np.array([[2, 1, -1]])
+    larger = grown(model, trie.with_items(more, np.array([7])))
+    shown = ItemLevelSearch(larger).search(histories, lengths, 8)
+    assert torch.equal(shown.codes, torch.from_numpy(np.concatenate([codes, more]))[shown.rows])
