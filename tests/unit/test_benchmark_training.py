@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 
+from genrec.recipe import Recipe
 from genrec.semantic_ids import SemanticIdSpec
 from genrec.tasks import IGNORED_LABEL, PromptBuilder
 from genrec.tasks.segments import Codes, Trusted, Untrusted
@@ -81,6 +84,41 @@ def test_a_kept_run_is_read_and_not_run_again(part: Part, tmp_path: Path) -> Non
     ran.save(tmp_path / "run.json")
     read = meter.load(tmp_path / "run.json")
     assert (read.tokens, read.points, read.best) == (ran.tokens, ran.points, 0.5)
+
+
+def test_a_run_on_its_own_is_kept_and_compared_with_none(
+    part: Part, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    convergence, meter = part("convergence"), part("meter").Meter
+    spent = []
+
+    class Fake:
+        def __init__(self, recipe: Recipe, every_steps: int, seconds: float, kept: Path) -> None:
+            self.recipe, self.every_steps = recipe, every_steps
+
+        def once(self, name: str, run: Callable[[], object]) -> object:
+            spent.append((self.recipe.seed, name, run()))
+            points = [(100, 1.0, 1.0, 0.1), (200, 2.0, 2.0, 0.2)]
+            return meter(collate=len, every_steps=1, patience=1, most_tokens=1, points=points)
+
+        def packed(self, normalize: str, most: float) -> tuple[str, float]:
+            return normalize, most
+
+        def row_per_prefix(self, most: float) -> float:
+            return most
+
+    monkeypatch.setattr(convergence, "Contest", Fake)
+    given = {"every_steps": 1, "budget": 6, "full_softmax": False, "kept": tmp_path}
+    measure = partial(convergence.measure, "quickstart", [], **given)
+    assert measure([0, 1], alone="prefix", most_tokens=7) == []
+    assert measure([2], alone="packed-full") == []
+    assert measure([3], most_tokens=8)
+    assert measure([4])  # the baseline's limit follows from the packed run: 190 tokens to 95 % of its best
+    assert spent == [
+        *((0, "prefix", 7), (1, "prefix", 7), (2, "packed-full", ("full", math.inf))),
+        *((3, "packed", ("allowed", 8)), (3, "prefix", 8)),
+        *((4, "packed", ("allowed", math.inf)), (4, "prefix", pytest.approx(6 * 190))),
+    ]
 
 
 def test_what_cannot_be_measured_has_a_row_that_says_why(part: Part, tmp_path: Path) -> None:
