@@ -2,8 +2,9 @@
 
 python scripts/ablation_tasks_table.py outputs/ablation
 
-Values are means over test cases and seeds; the gain is paired by test case and seed; in
-brackets are 95 % bootstrap intervals over test cases. Does not know models.
+Values are means over test cases and seeds; the gain is paired by test case and seed. In brackets are 95 %
+bootstrap intervals, over test cases for the values, over test cases and seeds for the gain. Does not know
+models.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+from ablation_tasks_intervals import number, over_cases_and_seeds, shown
 from ablation_tasks_job import MIXTURES
 
 from genrec.evaluation.bootstrap import bootstrap_intervals
@@ -34,36 +36,26 @@ def read(folder: Path) -> dict[str, dict[str, dict[int, dict[str, object]]]]:
 def table(regime: str, mixtures: dict[str, dict[int, dict[str, object]]], resamples: int = 2000) -> str:
     """The rows of one regime; a gain is shown over the seeds that both sides have."""
     lines = [
-        f"| {regime} | Recall@10 | NDCG@10 | by seed | gain in NDCG@10 | steps |",
-        "|---|---|---|---|---|---|",
+        f"| {regime} | Recall@10 | NDCG@10 | by seed | gain in NDCG@10 | by seed | steps |",
+        "|---|---|---|---|---|---|---|",
     ]
     alone = mixtures.get(ALONE, {})
     for mixture in (name for name in MIXTURES if name in mixtures):
-        seeds = mixtures[mixture]
-        ndcg = {seed: np.array(job["ndcg@10 of each case"]) for seed, job in seeds.items()}  # [cases] each
+        seeds = sorted(mixtures[mixture].items())
+        ndcg = {seed: np.array(job["ndcg@10 of each case"]) for seed, job in seeds}  # [cases] each
         values = {"ndcg": np.mean(list(ndcg.values()), axis=0)}
         values["recall"] = np.mean([one > 0 for one in ndcg.values()], axis=0)  # one target a case
-        both = sorted(ndcg.keys() & alone.keys()) if mixture != ALONE else []
-        if both:
-            gains = [ndcg[seed] - np.array(alone[seed]["ndcg@10 of each case"]) for seed in both]
-            values["gain"] = np.mean(gains, axis=0)
         ends = bootstrap_intervals(values, resamples=resamples, seed=0)
-        cells = [shown(values[name], ends[name]) for name in ("recall", "ndcg")]
-        by_seed = ", ".join(number(float(one.mean())) for _, one in sorted(ndcg.items()))
-        gain = shown(values["gain"], ends["gain"], signed=True) if both else ""
-        steps = " or ".join(str(n) for n in sorted({job["steps"] for job in seeds.values()}))
-        lines.append(f"| {mixture} | {' | '.join(cells)} | {by_seed} | {gain} | {steps} |")
+        cells = [shown(values[name].mean(), ends[name]) for name in ("recall", "ndcg")]
+        cells += [", ".join(number(float(one.mean())) for one in ndcg.values()), "", ""]
+        both = [] if mixture == ALONE else [seed for seed in ndcg if seed in alone]
+        if both:
+            gains = np.stack([ndcg[seed] - alone[seed]["ndcg@10 of each case"] for seed in both])
+            cells[3] = shown(gains.mean(), over_cases_and_seeds(gains, resamples), signed=True)
+            cells[4] = ", ".join(number(one, signed=True) for one in gains.mean(axis=1))
+        steps = " or ".join(str(n) for n in sorted({job["steps"] for _, job in seeds}))
+        lines.append(f"| {mixture} | {' | '.join(cells)} | {steps} |")
     return "\n".join(lines) + "\n"
-
-
-def shown(values: np.ndarray, ends: tuple[float, float], *, signed: bool = False) -> str:
-    """A mean with its interval."""
-    return f"{number(float(values.mean()), signed)} [{number(ends[0], signed)}, {number(ends[1], signed)}]"
-
-
-def number(value: float, signed: bool = False) -> str:
-    """Four digits without the zero before the point."""
-    return (f"{value:+.4f}" if signed else f"{value:.4f}").replace("0.", ".", 1)
 
 
 def main() -> None:

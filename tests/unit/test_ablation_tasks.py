@@ -34,8 +34,8 @@ def test_gains_are_paired_by_case_and_seed(tmp_path: Path) -> None:
     lines = page.table("scratch", page.read(tmp_path)["scratch"], 200).splitlines()
     assert [line.split(" | ")[0] for line in lines[2:]] == ["| seqrec", "| all"]
     assert lines[2].split(" | ")[3] == ".3750, .3750"
-    # the gain is the same for every case, so that its interval is a point
-    assert lines[3].split(" | ")[4] == "+.1250 [+.1250, +.1250]"
+    # one seed gains as much in every case, the other nothing: either might have come out twice
+    assert lines[3].split(" | ")[4:6] == ["+.1250 [+.0000, +.2500]", "+.0000, +.2500"]
 
 
 @pytest.mark.usefixtures("scripts")
