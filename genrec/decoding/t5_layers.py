@@ -97,7 +97,8 @@ class T5Modules:
 
     def _split(self, projected: Tensor) -> Tensor:
         """`[batch, tokens, heads * d]` -> `[batch, heads, tokens, d]`."""
-        return projected.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        split: Tensor = projected.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return split
 
 
 @dataclass(frozen=True)
@@ -210,7 +211,8 @@ class FusedT5:
 
     def _split(self, projected: Tensor) -> Tensor:
         """`[batch, tokens, heads * d]` -> `[batch, heads, tokens, d]`."""
-        return projected.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        split: Tensor = projected.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return split
 
 
 def fuses_t5(model: Any) -> bool:
