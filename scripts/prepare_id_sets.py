@@ -36,6 +36,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--encoder", default="minilm")
     parser.add_argument("--fields", nargs="+", default=FIELDS, help="columns that are encoded")
     parser.add_argument("--vectors", type=Path, help="folder of an embedding table, in place of the encoder")
+    parser.add_argument("--collaborative", type=Path, help="the same, for definitions that align with one")
     parser.add_argument("--suffix", default="", help="put behind the name of every set")
     parser.add_argument("--published", type=Path, help="folder of index files")
     parser.add_argument("--output", type=Path, required=True)
@@ -73,6 +74,7 @@ def main() -> None:
     items = ItemTable.read(arguments.items)
     train = InteractionLog.read(arguments.interactions, items=items).leave_one_out().train
     vectors: EmbeddingTable | None = None
+    behaviour = None if arguments.collaborative is None else EmbeddingTable.load(arguments.collaborative)
     for definition in arguments.definitions:
         for seed in arguments.seeds:
             name = f"{definition}{arguments.suffix}-s{seed}"
@@ -85,7 +87,8 @@ def main() -> None:
             given = None if item_tokenizer.is_index else vectors
             began = time.perf_counter()
             try:
-                item_tokenizer.fit(items, train, embeddings=given)
+                aligned = behaviour if item_tokenizer.aligns else None
+                item_tokenizer.fit(items, train, embeddings=given, collaborative=aligned)
                 catalog = Catalog.build(item_tokenizer, items, embeddings=given)
             except GenRecError as error:
                 print(f"{name}: {error}")
