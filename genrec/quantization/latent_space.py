@@ -14,11 +14,13 @@ from genrec.errors import ConfigError
 from genrec.quantization.fit_checkpoint import FitCheckpoint
 from genrec.quantization.mlp import Mlp
 from genrec.quantization.quantizer import checked_vectors
-from genrec.quantization.row_blocks import in_blocks
+from genrec.quantization.row_blocks import blas_on_one_thread, each_block, in_blocks
 from genrec.quantization.vector_scaling import Normalize, VectorScaling
 
 if TYPE_CHECKING:
     from torch import nn
+
+_RIDGE = 1e-4  # of the mean square of what the decoder's last layer sees
 
 Bottleneck = TypeVar("Bottleneck", bound="nn.Module")
 
@@ -115,6 +117,30 @@ class LatentSpace:
         )
         self.input_dim = rows.shape[1]
         return bottleneck, epochs
+
+    def refit_decoder(self, vectors: np.ndarray, quantize: Callable[[np.ndarray], np.ndarray]) -> None:
+        """Solves the decoder's last layer anew, by ridge regression, for the latents as they are quantized.
+
+        Args:
+            vectors: float32 ``[n, d]`` of the fit.
+            quantize: Latents ``[b, latent]`` to their quantized form.
+        """
+
+        def products(one: slice) -> tuple[np.ndarray, np.ndarray]:
+            scaled = self.scaling.apply(vectors[one].astype(np.float64))
+            seen = self.decoder.hidden(quantize(self.encoder.apply(scaled)))
+            seen = np.pad(seen, ((0, 0), (0, 1)), constant_values=1.0)  # [b, hidden + 1]
+            return seen.T @ seen, seen.T @ scaled
+
+        with blas_on_one_thread() as threads:
+            width = len(self.decoder.layers[-1][0][0]) + 1
+            gram, wanted = np.zeros((width, width)), np.zeros((width, vectors.shape[1]))
+            for squares, targets in each_block(products, len(vectors), threads=threads):
+                gram += squares
+                wanted += targets
+            gram[np.diag_indices_from(gram)] += _RIDGE * np.trace(gram) / width
+            solved = np.linalg.solve(gram, wanted)  # [hidden + 1, d]
+        self.decoder = Mlp([*self.decoder.layers[:-1], (solved[:-1].T, solved[-1])])
 
     def encode(self, rows: np.ndarray) -> np.ndarray:
         """Latents float64 ``[n, latent]`` of a block of float64 ``[n, d]``."""

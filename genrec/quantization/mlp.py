@@ -24,11 +24,16 @@ class Mlp:
 
     def apply(self, rows: np.ndarray) -> np.ndarray:
         """Outputs float64 ``[n, out]`` of float64 ``[n, in]``."""
+        if not self.layers:
+            return rows
+        weight, bias = self.layers[-1]
+        return self.hidden(rows) @ weight.T.astype(np.float64) + bias
+
+    def hidden(self, rows: np.ndarray) -> np.ndarray:
+        """What the last layer sees, float64 ``[n, hidden]``, of float64 ``[n, in]``."""
         hidden = rows
-        for depth, (weight, bias) in enumerate(self.layers):
-            hidden = hidden @ weight.T.astype(np.float64) + bias
-            if depth < len(self.layers) - 1:
-                np.maximum(hidden, 0.0, out=hidden)
+        for weight, bias in self.layers[:-1]:
+            hidden = np.maximum(hidden @ weight.T.astype(np.float64) + bias, 0.0)
         return hidden
 
     def arrays(self, name: str) -> dict[str, np.ndarray]:

@@ -36,6 +36,7 @@ class RqvaeSection:
     alignment: float = 0.0
     diversity: float = 0.0
     diversity_clusters: int = 10
+    refit_decoder: bool = False
     epochs: int = 200
     batch_size: int = 256
     learning_rate: float = 1e-3

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -15,8 +17,10 @@ from genrec.quantization import (
     ResidualFSQ,
     ResidualKMeans,
     RqvaeObjective,
+    load_quantizer,
     perplexity,
 )
+from genrec.quantization.additive_part import additive_part
 from genrec.quantization.bottlenecks import (
     BinaryBottleneck,
     FiniteScalarBottleneck,
@@ -121,6 +125,41 @@ def test_rqvae_keeps_a_record_of_its_losses() -> None:
     assert losses[-1] < 0.5 * losses[0]
     assert len(record["perplexity"]) == 3
     assert max(record["codes_used"]) > 4
+
+
+def test_a_refitted_decoder_errs_less_and_changes_no_code(tmp_path: Path) -> None:
+    vectors = sample(5_000, dim=6)  # more than a block
+    trained, refitted = (
+        RQVAE(
+            6,
+            (16,),
+            4,
+            codebook_size=8,
+            objective=RqvaeObjective(refit_decoder=refit),
+            epochs=2,
+            device="cpu",
+        ).fit(vectors)
+        for refit in (False, True)
+    )
+    np.testing.assert_array_equal(trained.encode(vectors), refitted.encode(vectors))
+    errors = [quantizer.training_record["relative_error"] for quantizer in (trained, refitted)]
+    assert errors[1] < 0.99 * errors[0]
+    refitted.save(tmp_path / "quantizer")
+    loaded = load_quantizer(tmp_path / "quantizer")
+    codes = refitted.encode(vectors)
+    np.testing.assert_array_equal(loaded.decode(codes), refitted.decode(codes))
+
+
+def test_the_additive_part_is_the_ridge_regression_on_the_codes() -> None:
+    rng = np.random.default_rng(0)
+    codes = np.stack([rng.integers(0, size, 300) for size in (5, 4)], axis=1)
+    codes[:, 1] %= 3  # one code is not used
+    missed = rng.normal(size=(300, 3)) + rng.normal(size=(5, 3))[codes[:, 0]]
+    found = additive_part(missed, codes, (5, 4))
+    ones = np.concatenate([np.eye(5)[codes[:, 0]], np.eye(4)[codes[:, 1]]], axis=1)
+    expected = np.linalg.solve(ones.T @ ones + np.eye(9), ones.T @ missed)
+    np.testing.assert_allclose(np.concatenate(found), expected, atol=1e-3)
+    assert (found[1][3] == 0).all()
 
 
 def test_rqvae_refuses_another_width_than_it_was_made_for() -> None:

@@ -22,6 +22,7 @@ from genrec.semantic_ids import IndexMethod, ItemTokenizer, ItemTokenizerDefinit
 SHIPPED = {
     "rqvae-3x256": (256, 256, 256, 256),
     "rqvae-4x256": (256, 256, 256, 256),
+    "rqvae-refit-4x256": (256, 256, 256, 256),
     "rqvae-lc-rec-4x256": (256,) * 4,
     "rqvae-letter-4x256": (256,) * 4,
     "rkmeans-balanced-4x256": (256,) * 4,
@@ -38,8 +39,8 @@ SHIPPED = {
     "p5-random": (256, 256, 256),
     "p5-independent": (16_384,),
     "p5-sequential": (64, 64, 64),
-    "p5-collaborative": (21, 122, 122, 122),
-    "p5-semantic": (64, 321, 321, 321, 321),
+    "p5-collaborative": (21, 121, 121, 121),
+    "p5-semantic": (64, 320, 320, 320, 320),
     "p5-hybrid": (21, 22, 16_384),
 }
 
