@@ -33,7 +33,8 @@ class Catalog:
 
     Args:
         item_ids: n distinct ids, in any order.
-        codes: int `[n, L]`, the Semantic ID of each.
+        codes: int `[n, L]`, the Semantic ID of each; -1 behind the end of a shorter one, where the spec is a
+            terminated one.
         spec: Sizes of the L positions.
         native_codes: int `[n, M]`, the codes before collisions were resolved, for the diagnostics; None = the
             same.
@@ -68,7 +69,7 @@ class Catalog:
         ordered = canonical_order(given)
         order = np.array([given[item] for item in ordered])
         native = None if native_codes is None else np.asarray(native_codes, dtype=np.int32)[order]
-        trie = CatalogTrie.from_codes(np.asarray(codes)[order], spec.codebook_sizes)
+        trie = _trie(np.asarray(codes)[order], spec)
         chosen = np.ascontiguousarray(np.asarray(codes)[order], dtype=np.int32)
         self._set(CatalogContents(ordered, chosen, native, spec, ()), trie)
 
@@ -294,13 +295,14 @@ class Catalog:
     def tokens(self, item_id: str) -> tuple[str, ...]:
         """Semantic ID of an item, retired or not, as tokens, such as `("<a_12>", "<b_201>", "<c_7>")`.
 
+        A terminator is not among them.
+
         Raises:
             DataError: An item that is not in the catalog.
         """
         if item_id not in self._row_of:
             self.rows([item_id])  # says what is wrong
-        row = self.codes[self._row_of[item_id]]
-        return tuple(self.spec.token(position, int(code)) for position, code in enumerate(row))
+        return self.spec.tokens(self.codes[self._row_of[item_id]])
 
     def item(self, tokens: Sequence[str]) -> str | None:
         """The item that has this Semantic ID; None where no item has it.
@@ -329,12 +331,14 @@ class Catalog:
     def diagnostics(self) -> IdDiagnostics:
         """Share of active items that share an ID before and after resolution; use of the codes."""
         native = None if self.native_codes is None else self.native_codes[self.active]
-        return diagnose(self.codes[self.active], self.spec.codebook_sizes, native)
+        sizes, terminated = self.spec.codebook_sizes, self.spec.terminated
+        return diagnose(self.codes[self.active], sizes, native, terminated=terminated)
 
     def fingerprint(self) -> str:
         """Digest of items, their IDs, and which are retired; how they came there does not count."""
         retired = [self.retired_ids] if self.retired_ids else []
-        return fingerprint([self.item_ids, list(self.spec.codebook_sizes), self.codes.tolist(), *retired])
+        more = [*retired, *(["terminated"] if self.spec.terminated else [])]
+        return fingerprint([self.item_ids, list(self.spec.codebook_sizes), self.codes.tolist(), *more])
 
     def save(self, folder: str | Path) -> None:
         """Writes one folder: `catalog.parquet` (item_id, its codes, the native ones) and a manifest.
@@ -371,7 +375,7 @@ class Catalog:
         for change in contents.versions:
             active[change.rows] = change.operation != "retire"
         try:
-            trie = CatalogTrie.from_codes(contents.codes, contents.spec.codebook_sizes)
+            trie = _trie(contents.codes, contents.spec)
             if not active.all():
                 trie = trie.without_items(np.flatnonzero(~active))
         except SemanticIdError as error:
@@ -383,6 +387,17 @@ class Catalog:
         catalog = cls.__new__(cls)
         catalog._set(contents, trie)
         return catalog
+
+
+def _trie(codes: np.ndarray, spec: SemanticIdSpec) -> CatalogTrie:
+    trie = CatalogTrie.from_codes(codes, spec.codebook_sizes, terminated=spec.terminated)
+    if trie.terminated != spec.terminated:
+        raise SemanticIdError(
+            "IDs of unequal length in a catalog whose spec has none",
+            received=f"-1 behind an ID, {spec}",
+            remedy="make the spec with terminated=True",
+        )
+    return trie
 
 
 def _joined(old: np.ndarray | None, new: np.ndarray | None) -> np.ndarray | None:

@@ -55,6 +55,7 @@ def write_contents(folder: str | Path, contents: CatalogContents) -> None:
     begun = 0 < len(there) < len(versions)
     facts = {
         "codebook_sizes": contents.spec.codebook_sizes,
+        "terminated": contents.spec.terminated,
         "items": len(contents.item_ids),
         "versions": [_described(number, version) for number, version in enumerate(versions)],
     }
@@ -75,7 +76,7 @@ def read_contents(folder: str | Path, version: str | None = None) -> CatalogCont
     """
     facts = open_artifact(folder, kind=KIND)
     try:
-        spec = SemanticIdSpec(tuple(facts["codebook_sizes"]))
+        spec = SemanticIdSpec(tuple(facts["codebook_sizes"]), facts.get("terminated", False))
         listed = facts.get("versions") or [{"version": "", "operation": "build", "file": FILE_NAME}]
         names = [CatalogVersion(v["version"], None, v["operation"], np.empty(0)) for v in listed]
         last = len(names) - 1 if version is None else find_version(names, version)

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from genrec.catalog.trie_building import END, sort_columns, sorted_ids
+from genrec.catalog.trie_building import sort_columns, sorted_ids
 from genrec.catalog.trie_files import open_trie, save_trie
 from genrec.catalog.trie_filter import ItemBonus, TrieFilter
 from genrec.errors import SemanticIdError
+from genrec.semantic_ids import END
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,12 @@ class CatalogTrie:
 
     @classmethod
     def from_codes(
-        cls, codes: np.ndarray, codebook_sizes: Sequence[int], rows: np.ndarray | None = None
+        cls,
+        codes: np.ndarray,
+        codebook_sizes: Sequence[int],
+        rows: np.ndarray | None = None,
+        *,
+        terminated: bool = False,
     ) -> CatalogTrie:
         """Builds the trie of distinct IDs.
 
@@ -56,13 +62,14 @@ class CatalogTrie:
             codes: int `[n, L]`, one Semantic ID a row; -1 behind the end of an ID shorter than L.
             codebook_sizes: Sizes of the L positions.
             rows: int `[n]`, catalog row of each ID, distinct; None = its place in `codes`.
+            terminated: Give the IDs terminators even if none is shorter than L.
 
         Raises:
             SemanticIdError: Another shape, a code outside its codebook, an ID that stands in two rows, an
                 empty ID or one with a gap, or rows that are not distinct.
         """
         sizes = tuple(int(size) for size in codebook_sizes)
-        columns, order, terminated = sorted_ids(np.asarray(codes), sizes)
+        columns, order, terminated = sorted_ids(np.asarray(codes), sizes, terminated=terminated)
         if rows is not None:
             order = _checked_rows(np.asarray(rows), len(order))[order]
         return cls._of_sorted(sizes, columns, order, terminated)
@@ -163,6 +170,13 @@ class CatalogTrie:
             if self.terminated:
                 found[column == self.codebook_sizes[level], level] = END
         return found
+
+    def level_codes(self, codes: np.ndarray) -> np.ndarray:
+        """IDs `[n, L]` as its levels spell them, terminators included: int32 `[n, levels]`."""
+        if not self.terminated:
+            return np.asarray(codes, dtype=np.int32)
+        spelled = np.where(codes == END, self.codebook_sizes, codes)
+        return np.pad(spelled, ((0, 0), (0, 1))).astype(np.int32)
 
     def _columns(self) -> list[np.ndarray]:
         """Code of every leaf's path at each level."""

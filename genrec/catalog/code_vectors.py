@@ -10,6 +10,7 @@ from scipy import sparse
 
 from genrec.catalog.catalog import Catalog
 from genrec.embeddings import EmbeddingTable
+from genrec.semantic_ids import END
 
 
 def code_vectors(catalog: Catalog, embeddings: EmbeddingTable) -> list[np.ndarray]:
@@ -36,9 +37,10 @@ def code_vectors(catalog: Catalog, embeddings: EmbeddingTable) -> list[np.ndarra
     found = []
     for position, size in enumerate(catalog.spec.codebook_sizes):
         codes = catalog.codes[:, position]
-        _, node = np.unique(node * size + codes, return_inverse=True)
+        there = codes != END
+        _, node = np.unique(node * (size + 1) + codes, return_inverse=True)
         under = _means(vectors, node, int(node.max()) + 1)[node]  # [n, d]
-        found.append(_means(under - above, codes, size).astype(np.float32))
+        found.append(_means((under - above)[there], codes[there], size).astype(np.float32))
         above = under
     return found
 

@@ -42,7 +42,7 @@ def published_ids(
         logger.info("%s: %d entries belong to no item of the table", path, len(known) - len(items))
     item_ids = items.canonical_ids
     native = codes[[row_of[item] for item in item_ids]]
-    shared = diagnose(native, spec.codebook_sizes).shared_after
+    shared = diagnose(native, spec.codebook_sizes, terminated=spec.terminated).shared_after
     if shared == 0:
         return item_ids, native, spec, None
     if collisions == "error":
@@ -51,6 +51,12 @@ def published_ids(
             received=f"{shared:.1%} of the items",
             remedy='read it with collisions="extra_code", which appends a code that tells them apart '
             "(in a recipe: item_tokenizer.index_collisions=extra_code)",
+        )
+    if spec.terminated:
+        raise SemanticIdError(
+            f"items share Semantic IDs of unequal length in {path}",
+            received=f"{shared:.1%} of the items",
+            remedy="make them unique in the file: a code appended to IDs of unequal length has no position",
         )
     resolved = resolve_extra_code(native, EXTRA_CODES)
     return item_ids, resolved, SemanticIdSpec((*spec.codebook_sizes, EXTRA_CODES)), native

@@ -11,8 +11,7 @@ from itertools import pairwise
 import numpy as np
 
 from genrec.errors import SemanticIdError
-
-END = -1  # stands behind the end of an ID shorter than the others
+from genrec.semantic_ids import END
 
 
 def code_dtype(size: int) -> type[np.generic]:

@@ -29,6 +29,9 @@ def inspect_ids(
     vectors: Annotated[
         Path | None, typer.Option(help="Folder of an embedding table: how much of the vectors codes tell.")
     ] = None,
+    words: Annotated[
+        bool, typer.Option("--words", help="The index file's IDs are words; they are numbered by position.")
+    ] = False,
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder for report.html, pictures, JSON and markdown.")
     ] = Path("id-inspection"),
@@ -44,7 +47,9 @@ def inspect_ids(
     from genrec import pipeline
 
     quiet_libraries()
-    found = pipeline.inspect_target(target, output, items=items, interactions=interactions, vectors=vectors)
+    found = pipeline.inspect_target(
+        target, output, items=items, interactions=interactions, vectors=vectors, words=words
+    )
     if as_json:
         json_line(found.to_dict())
         return

@@ -59,7 +59,7 @@ class EmbeddingTable:
         return item_id in self._rows
 
     def vectors_for(self, item_ids: Sequence[str]) -> np.ndarray:
-        """Vectors of these items, float32 ``[m, d]``, in their order.
+        """Vectors of these items, float32 ``[m, d]``, in their order; all of the table's are not copied.
 
         Raises:
             DataError: Items without a vector; the first of them are named.
@@ -74,6 +74,10 @@ class EmbeddingTable:
                 + (", …" if len(missing) > 5 else ""),
                 remedy="encode these items too, or give a file of vectors that covers the whole item table",
             ) from error
+        if len(rows) == len(self) and (rows == np.arange(len(rows))).all():
+            whole = self.vectors[:]  # a view, mapped from disk where the table is
+            whole.flags.writeable = False
+            return whole
         return np.asarray(self.vectors[rows])
 
     def fingerprint(self) -> str:

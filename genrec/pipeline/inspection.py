@@ -47,10 +47,10 @@ class Target:
     encoder: ItemEncoder | None = None
 
 
-def read_target(path: str | Path) -> Target:
+def read_target(path: str | Path, *, words: bool = False) -> Target:
     """Reads a bundle, the output of `build-ids`, a catalog's folder, or an index file.
 
-    Items that a catalog has retired are left out.
+    Items that a catalog has retired are left out; `words`: see `read_index`.
 
     Raises:
         ArtifactError: A folder that is none of these, or is damaged.
@@ -58,7 +58,7 @@ def read_target(path: str | Path) -> Target:
     """
     path = Path(path)
     if not path.is_dir():
-        item_ids, codes, spec = read_index(path)
+        item_ids, codes, spec = read_index(path, words=words)
         return Target(item_ids, codes, spec)
     if has_artifact(path, kind="catalog"):
         return _of_catalog(Catalog.load(path))
@@ -93,6 +93,7 @@ def inspect_target(
     items: str | Path | None = None,
     interactions: str | Path | None = None,
     vectors: str | Path | None = None,
+    words: bool = False,
 ) -> IdInspection:
     """Inspects IDs and writes `report.html`, its pictures, `inspection.json` and `inspection.md`.
 
@@ -103,12 +104,13 @@ def inspect_target(
         interactions: Log, for neighbours by co-occurrence; only its training part (leave-one-out) counts.
         vectors: Folder of an embedding table; None = the bundle's encoder makes them of its items, where it
             can.
+        words: The target is an index file whose IDs are words.
 
     Raises:
         DataError: Tables that do not cover the IDs.
         ArtifactError: A target or an output folder that cannot be used.
     """
-    found = read_target(target)
+    found = read_target(target, words=words)
     table = ItemTable.read(items) if items is not None else found.items
     item_ids = found.item_ids
     if table is not None and not all(item in table for item in item_ids):

@@ -48,7 +48,8 @@ class ItemLevelRanker:
         content_weight: float = 1.0,
         name: str = "item-level",
     ) -> None:
-        if not np.array_equal(model.trie.item_codes().cpu().numpy(), catalog.codes):
+        codes = catalog.trie.level_codes(catalog.codes)
+        if not np.array_equal(model.trie.item_codes().cpu().numpy(), codes):
             raise DecodingError(
                 "the model was made for other Semantic IDs",
                 received=f"a model of {model.config.num_items} items, a catalog of {len(catalog)}",

@@ -47,5 +47,5 @@ class QueryPrompts:
             "query": Untrusted(query[: self.longest]),
             "history": Codes(codes[-self.builder.max_history :]),
         }
-        reserve = self.builder.vocabulary.spec.length + len(self.builder.end_ids)
+        reserve = self.builder.vocabulary.spec.num_tokens + len(self.builder.end_ids)
         return self.builder.prompt([Turn("user", form.training[0].fill_prompt(slots))], reserve=reserve)

@@ -10,11 +10,12 @@ from genrec.semantic_ids.index_file import read_index
 from genrec.semantic_ids.index_method import IndexMethod
 from genrec.semantic_ids.item_tokenizer import ItemTokenizer
 from genrec.semantic_ids.matching import resolve_matching
-from genrec.semantic_ids.semantic_id_spec import SemanticIdSpec
+from genrec.semantic_ids.semantic_id_spec import END, SemanticIdSpec
 from genrec.semantic_ids.sinkhorn_rounds import resolve_sinkhorn_rounds
 from genrec.semantic_ids.user_tokenizer import USER_CODEBOOK_SIZES, UserTokenizer
 
 __all__ = [
+    "END",
     "USER_CODEBOOK_SIZES",
     "IdDiagnostics",
     "IndexMethod",

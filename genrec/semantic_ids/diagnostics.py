@@ -14,9 +14,9 @@ import numpy as np
 
 from genrec.config import to_mapping
 from genrec.errors import SemanticIdError
-from genrec.quantization import checked_codes, perplexity
+from genrec.quantization import perplexity
 from genrec.semantic_ids.code_groups import shared_rows, sort_rows
-from genrec.semantic_ids.semantic_id_spec import SemanticIdSpec
+from genrec.semantic_ids.semantic_id_spec import END, SemanticIdSpec, checked_ids
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,11 @@ class IdDiagnostics:
 
 
 def diagnose(
-    codes: np.ndarray, codebook_sizes: Sequence[int], native_codes: np.ndarray | None = None
+    codes: np.ndarray,
+    codebook_sizes: Sequence[int],
+    native_codes: np.ndarray | None = None,
+    *,
+    terminated: bool = False,
 ) -> IdDiagnostics:
     """Measures IDs.
 
@@ -92,14 +96,15 @@ def diagnose(
         codebook_sizes: Codes of each position.
         native_codes: int ``[n, l]``, the codes before collisions were resolved, rows in the same order; they
             may be shorter.
+        terminated: Whether -1 may stand behind the end of an ID; it counts as no code.
 
     Raises:
         SemanticIdError: Codes that are no matrix of the sizes' length, or that are out of range; native codes
             of other items.
     """
-    sizes = SemanticIdSpec(tuple(codebook_sizes)).codebook_sizes
-    checked = checked_codes(codes, sizes)
-    counts = [np.bincount(column, minlength=1) for column in checked.T]
+    spec = SemanticIdSpec(tuple(codebook_sizes), terminated)
+    sizes, checked = spec.codebook_sizes, checked_ids(codes, spec)
+    counts = [np.bincount(column[column != END], minlength=1) for column in checked.T]
     shared_before = largest_before = moved = None
     if native_codes is not None:
         native = np.asarray(native_codes)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import logging
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,15 @@ import numpy as np
 
 from genrec.data import canonical_order
 from genrec.errors import DataError, SemanticIdError
-from genrec.semantic_ids.semantic_id_spec import SemanticIdSpec, token_position
+from genrec.semantic_ids.semantic_id_spec import END, SemanticIdSpec, token_position
+
+logger = logging.getLogger(__name__)
 
 _SHAPE = '{"item id": ["<a_1>", "<b_20>", …], …}'
 
 
 def read_index(
-    path: str | Path, codebook_sizes: Sequence[int] | None = None
+    path: str | Path, codebook_sizes: Sequence[int] | None = None, *, words: bool = False
 ) -> tuple[list[str], np.ndarray, SemanticIdSpec]:
     """Reads item → tokens, plain or gzip: ``{item: tokens}``, or the same under the key ``sids``.
 
@@ -32,55 +35,71 @@ def read_index(
         path: The file.
         codebook_sizes: Codes of each position; None = each position's highest code + 1, rounded up to the
             next power of two.
+        words: The IDs are words, as IDGenRec (arXiv 2403.19021) makes them: the words of each position are
+            numbered in alphabetical order. An item whose list is empty is left out and counted in the log.
 
     Returns:
-        Item ids in canonical order, codes int32 ``[n, L]``, and the spec.
+        Item ids in canonical order, codes int32 ``[n, L]``, and the spec. Where IDs are of unequal length, -1
+        stands behind the end of a shorter one and the spec is a terminated one.
 
     Raises:
         DataError: The file cannot be read, is no JSON of that shape, or names an item twice.
         SemanticIdError: A token is none, stands at another position than its letter says, or is out of the
-            range of the sizes given; or IDs are of unequal length.
+            range of the sizes given.
     """
     path = Path(path)
-    index = _read(path)
+    index = _read(path, words)
     item_ids = canonical_order(index)
-    length = len(index[item_ids[0]])
-    codes = np.empty((len(item_ids), length), dtype=np.int32)
+    lengths = [len(index[item]) for item in item_ids]
+    codes = np.full((len(item_ids), max(lengths)), END, dtype=np.int32)
+    numbers = _numbers_of_words(index, max(lengths), path) if words else None
     for row, item in enumerate(item_ids):
-        if len(index[item]) != length:
-            raise SemanticIdError(
-                f"{path}: IDs of unequal length cannot be read yet",
-                received=f"{len(index[item])} tokens for {item!r}, {length} for {item_ids[0]!r}",
-                remedy="bring all IDs to one length, for example with one more code",
-            )
         for place, token in enumerate(index[item]):
-            codes[row, place] = _code(token, place, item, path)
+            known = numbers is not None
+            codes[row, place] = numbers[place][token] if known else _code(token, place, item, path)
     highest = codes.max(axis=0).tolist()
     sizes = (
         [1 << int(code).bit_length() for code in highest] if codebook_sizes is None else list(codebook_sizes)
     )
-    spec = SemanticIdSpec(tuple(sizes))
-    if spec.length != length or any(
+    spec = SemanticIdSpec(tuple(sizes), terminated=min(lengths) < max(lengths))
+    if spec.length != len(highest) or any(
         code >= size for code, size in zip(highest, spec.codebook_sizes, strict=True)
     ):
         raise SemanticIdError(
             f"{path}: the IDs do not fit the codebook sizes given",
-            received=f"{length} positions with highest codes {tuple(highest)}, sizes {spec.codebook_sizes}",
+            received=f"{len(highest)} positions with highest codes {tuple(highest)}, sizes "
+            f"{spec.codebook_sizes}",
             remedy="give larger sizes, or none",
         )
     return item_ids, codes, spec
 
 
-def _code(token: Any, place: int, item: str, path: Path) -> int:
+def _numbers_of_words(index: Mapping[str, list[Any]], length: int, path: Path) -> list[dict[str, int]]:
+    """Number of each word of each position."""
+    found = []
+    for place in range(length):
+        there = [tokens[place] for tokens in index.values() if len(tokens) > place]
+        strange = [word for word in there if not isinstance(word, str) or not word]
+        if strange:
+            raise SemanticIdError(
+                f"{path}: an ID of words holds something that is no word",
+                received=repr(strange[0]),
+                remedy='write JSON of the form {"item id": ["red", "kettle"], …}',
+            )
+        found.append({word: number for number, word in enumerate(sorted(set(there)))})
+    return found
+
+
+def _code(token: Any, place: int | None, item: str, path: Path) -> int:
     try:
         position, code = token_position(token)
     except SemanticIdError as error:
         raise SemanticIdError(
             f"{path}: the ID of {item!r} holds something that is no Semantic-ID token",
             received=error.received,
-            remedy=error.remedy,
+            remedy=f"{error.remedy}; where the IDs are words, say so (words=True, or --words)",
         ) from error
-    if position != place:
+    if place is not None and position != place:
         raise SemanticIdError(
             f"{path}: a token of {item!r} stands at the wrong position",
             received=f"{token!r} at position {place}",
@@ -93,7 +112,7 @@ def _code(token: Any, place: int, item: str, path: Path) -> int:
     return code
 
 
-def _read(path: Path) -> dict[str, list[Any]]:
+def _read(path: Path, words: bool) -> dict[str, list[Any]]:
     try:
         raw = path.read_bytes()
         text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8-sig")
@@ -117,6 +136,13 @@ def _read(path: Path) -> dict[str, list[Any]]:
             received="an empty one" if index == {} else type(index).__name__,
             remedy=f"write JSON of the form {_SHAPE}",
         )
+    empty = [item for item, tokens in index.items() if tokens == []] if words else []
+    if 0 < len(empty) < len(index):
+        logger.warning("%s: items without a word are left out: %d, such as %r", path, len(empty), empty[0])
+        index = {item: tokens for item, tokens in index.items() if tokens != []}
+    told = next(((i, tokens[0]) for i, tokens in index.items() if isinstance(tokens, list) and tokens), None)
+    if not words and told is not None and isinstance(told[1], str):
+        _code(told[1], None, told[0], path)  # that they are words is told first
     for item, tokens in index.items():
         if not item or not isinstance(tokens, list) or not tokens:
             raise DataError(

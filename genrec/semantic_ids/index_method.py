@@ -17,7 +17,8 @@ from genrec.artifacts import open_artifact, saved_artifact
 from genrec.data import InteractionLog, ItemTable, co_occurrence, id_hash
 from genrec.errors import ArtifactError, ConfigError, DataError, SemanticIdError
 from genrec.semantic_ids.category_tree import CategoryTree
-from genrec.semantic_ids.index_numbering import digits_of, numbered, terminated, without_terminator
+from genrec.semantic_ids.index_numbering import digits_of, filled, numbered, up_to_the_end
+from genrec.semantic_ids.semantic_id_spec import END
 from genrec.semantic_ids.spectral_tree import spectral_paths
 
 KIND = "index_method"
@@ -40,10 +41,11 @@ class IndexMethod:
     - `collaborative`: the path in a tree of recursive spectral clusters of the training co-occurrence, then a
       number; items without a co-occurrence have a first code of their own.
     - `semantic`: the path in the tree of `categories`, then a number.
-    - `hybrid`: the path of `grouping`, filled up to `depth` codes, then one token an item.
+    - `hybrid`: the path of `grouping`, filled up to `depth` codes with a code that says nothing, then one
+      token an item.
 
-    IDs of unequal length end in a terminator, each position's last code (`terminated`). Items that `fit` did
-    not see get a free ID at the place their categories or, without any, the end of the order say.
+    Collaborative and semantic IDs are of unequal length (`terminated`). Items that `fit` did not see get a
+    free ID at the place their categories or, without any, the end of the order say.
 
     Args:
         method: One of the above.
@@ -94,7 +96,7 @@ class IndexMethod:
 
     @property
     def codebook_sizes(self) -> tuple[int, ...]:
-        """Codes of each position, terminators included."""
+        """Codes of each position."""
         codes = self.branching + 1  # and one for what has no place
         match self.method:
             case "random" | "sequential":
@@ -103,7 +105,12 @@ class IndexMethod:
                 return (self.capacity,)
             case "hybrid":
                 return (codes, *(codes + 1,) * (self.depth - 1), self.capacity)
-        return (codes, *(codes + self.leaf_size + 1,) * (self.depth + DIGITS - 1))
+        return (codes, *(codes + self.leaf_size,) * (self.depth + DIGITS - 1))
+
+    @property
+    def terminated(self) -> bool:
+        """Whether IDs are of unequal length, -1 behind the end of a shorter one."""
+        return self.method in ("collaborative", "semantic")
 
     @property
     def fitted(self) -> bool:
@@ -155,6 +162,8 @@ class IndexMethod:
     def encode(self, items: ItemTable, taken_codes: np.ndarray | None = None) -> np.ndarray:
         """IDs int32 `[n, L]` of the items, in the order of their `canonical_ids`, all different.
 
+        -1 stands behind the end of a shorter ID.
+
         Args:
             items: Items, those of `fit` or others.
             taken_codes: int `[m, L]`, IDs of other items that must stay theirs.
@@ -175,13 +184,11 @@ class IndexMethod:
             paths = [learned.get(item, (self.branching,)) for item in items.canonical_ids]
         if self.method == "hybrid":
             last = self._lowest_free(len(paths), set(taken[:, -1].tolist()))
-            return np.concatenate(
-                [terminated(paths, sizes[:-1]), np.array(last)[:, None]], axis=1, dtype=np.int32
-            )
+            nothing = [size - 1 for size in sizes[:-1]]
+            return np.concatenate([filled(paths, nothing), np.array(last)[:, None]], axis=1, dtype=np.int32)
         first = self.branching + 1  # numbers stand behind the codes of paths, so none is taken for the other
-        used = [tuple(int(code) for code in row) for row in without_terminator(taken, sizes)]
-        found = numbered(paths, used, first, self.leaf_size, DIGITS)
-        return terminated(found, sizes)
+        found = numbered(paths, up_to_the_end(taken), first, self.leaf_size, DIGITS)
+        return filled(found, [END] * len(sizes))
 
     def _given(self, interactions: InteractionLog | None) -> InteractionLog:
         if interactions is None:

@@ -1,4 +1,4 @@
-"""Numbers that tell apart the items of one path, and the terminator that ends an ID before its last position.
+"""Numbers that tell apart the items of one path, and IDs of unequal length as one matrix.
 
 Does not know how paths are made; pure functions over arrays and tuples.
 """
@@ -10,28 +10,25 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from genrec.errors import SemanticIdError
+from genrec.semantic_ids.semantic_id_spec import END
 
 Path = tuple[int, ...]
 
 
-def terminated(ids: Sequence[Path], codebook_sizes: Sequence[int]) -> np.ndarray:
-    """IDs of unequal length as one matrix: what is behind an ID's end is filled with terminators.
-
-    The terminator of a position is its last code, so that a position of `size` codes has `size - 1` that say
-    something. An ID that ends early goes on with terminators; as nothing else can follow, they cost a
-    constrained search nothing.
+def filled(ids: Sequence[Path], behind: Sequence[int]) -> np.ndarray:
+    """IDs of unequal length as one matrix.
 
     Args:
-        ids: Codes of each ID, without terminators.
-        codebook_sizes: Codes of each position, terminators included.
+        ids: Codes of each ID.
+        behind: What stands at each position behind the end of a shorter one.
 
     Returns:
         int32 ``[n, L]``.
     """
-    filled = np.tile(np.array(codebook_sizes, dtype=np.int32) - 1, (len(ids), 1))  # [n, L]
+    matrix = np.tile(np.array(behind, dtype=np.int32), (len(ids), 1))  # [n, L]
     for row, codes in enumerate(ids):
-        filled[row, : len(codes)] = codes
-    return filled
+        matrix[row, : len(codes)] = codes
+    return matrix
 
 
 def numbered(
@@ -40,7 +37,7 @@ def numbered(
     """Appends to each path the lowest number that no item of the path has.
 
     A number below `num_codes` is one code, a higher one two, and so on: `(0) … (n - 1), (0, 0), (0, 1) …`,
-    each moved up by `first`. A shorter ID ends in a terminator, so none is the beginning of another.
+    each moved up by `first`. Every ID ends in a terminator, so none is the beginning of another.
 
     Args:
         paths: Path of each item; of items with one path the one further up gets the lower number, so hand
@@ -84,12 +81,8 @@ def digits_of(number: int, codebook_sizes: Sequence[int]) -> Path:
     return tuple(reversed(digits))
 
 
-def without_terminator(codes: np.ndarray, codebook_sizes: Sequence[int]) -> list[Path]:
-    """The other way round from `terminated`: the codes of each ID up to its first terminator.
-
-    No ID is empty, so the last code of the first position is a code like any other.
-    """
-    ends = codes == np.array(codebook_sizes) - 1
-    ends[:, 0] = False
+def up_to_the_end(codes: np.ndarray) -> list[Path]:
+    """The other way round from `filled`: the codes of each ID ``[n, L]`` up to its first -1."""
+    ends = codes == END
     lengths = np.where(ends.any(axis=1), ends.argmax(axis=1), codes.shape[1])
     return [tuple(row[:length]) for row, length in zip(codes.tolist(), lengths.tolist(), strict=True)]

@@ -25,7 +25,7 @@ from genrec.semantic_ids.agreement import (
 )
 from genrec.semantic_ids.code_meanings import CodeMeaning, code_meanings
 from genrec.semantic_ids.diagnostics import IdDiagnostics, diagnose
-from genrec.semantic_ids.semantic_id_spec import SemanticIdSpec
+from genrec.semantic_ids.semantic_id_spec import END, SemanticIdSpec
 
 SAMPLE = 20_000  # items that agreement and reconstruction look at, at most
 PREFIXES = 150  # prefixes of two codes whose meaning is told
@@ -134,7 +134,7 @@ def inspect_ids(
 
     Args:
         item_ids: n items in canonical order.
-        codes: int ``[n, L]``.
+        codes: int ``[n, L]``, -1 behind the end of a shorter ID where the spec is a terminated one.
         spec: Sizes of the positions.
         native_codes: int ``[n, l]``, codes before collisions were resolved.
         items: Titles for meanings, categories for agreement.
@@ -146,7 +146,7 @@ def inspect_ids(
         DataError: Items without a row in the table, or without a vector.
         SemanticIdError: Codes that do not fit the spec.
     """
-    usage = diagnose(codes, spec.codebook_sizes, native_codes)
+    usage = diagnose(codes, spec.codebook_sizes, native_codes, terminated=spec.terminated)
     groups = prefix_groups(codes)
     sample = slice(0, SAMPLE)
     if len(item_ids) > SAMPLE:
@@ -158,7 +158,7 @@ def inspect_ids(
         found["points"] = _plane(vectors[:5_000])
         found["point_codes"] = codes[:5_000, 0]
     if items is not None:
-        tokens = [tuple(spec.token(p, int(c)) for p, c in enumerate(row)) for row in codes]
+        tokens = [spec.tokens(row) for row in codes.tolist()]
         found["meanings"] = (
             *code_meanings(items, item_ids, codes, tokens),
             *(
@@ -180,7 +180,9 @@ def inspect_ids(
     return IdInspection(
         name=name,
         usage=usage,
-        counts=tuple(np.sort(np.unique(column, return_counts=True)[1])[::-1] for column in codes.T),
+        counts=tuple(
+            np.sort(np.unique(column[column != END], return_counts=True)[1])[::-1] for column in codes.T
+        ),
         group_sizes=tuple(np.sort(np.bincount(group))[::-1] for group in groups),
         **found,
     )

@@ -19,7 +19,7 @@ from genrec.semantic_ids.definition import Collisions, ItemTokenizerDefinition
 from genrec.semantic_ids.extra_code import resolve_extra_code
 from genrec.semantic_ids.index_method import IndexMethod
 from genrec.semantic_ids.matching import resolve_matching
-from genrec.semantic_ids.semantic_id_spec import SemanticIdSpec
+from genrec.semantic_ids.semantic_id_spec import SemanticIdSpec, checked_ids
 from genrec.semantic_ids.sinkhorn_rounds import resolve_sinkhorn_rounds
 from genrec.semantic_ids.taken_ids import bearing_ids
 
@@ -43,8 +43,8 @@ class ItemTokenizer:
 
     Attributes:
         spec: Shape of the IDs, known before `fit`.
-        native_codes: int32 ``[n, l]``, the quantizer's own codes of the items last fitted or encoded, in
-            canonical order; None before.
+        native_codes: int32 ``[n, l]``, the quantizer's own codes of the items last encoded, in canonical
+            order; None before.
 
     Raises:
         ConfigError: An unknown policy, or an extra position without codes.
@@ -69,7 +69,8 @@ class ItemTokenizer:
         self.collisions = collisions
         self.extra_code_size = extra_code_size
         extra = (extra_code_size,) if collisions == "extra_code" and not self.is_index else ()
-        self.spec = SemanticIdSpec((*quantizer.codebook_sizes, *extra))
+        unequal = isinstance(quantizer, IndexMethod) and quantizer.terminated
+        self.spec = SemanticIdSpec((*quantizer.codebook_sizes, *extra), terminated=unequal)
         self.native_codes: np.ndarray | None = None
 
     @property
@@ -150,7 +151,6 @@ class ItemTokenizer:
                 received=type(self.quantizer).__name__,
                 remedy="leave out collaborative, or use a definition such as rqvae-letter-4x256",
             )
-        self.native_codes = self.quantizer.encode(vectors)
         return self
 
     def encode(
@@ -176,7 +176,7 @@ class ItemTokenizer:
             DataError: Not fitted, or items without a usable vector.
             SemanticIdError: No room for so many items, or `taken_codes` that are none of this tokenizer.
         """
-        taken = None if taken_codes is None else checked_codes(taken_codes, self.spec.codebook_sizes)
+        taken = None if taken_codes is None else checked_ids(taken_codes, self.spec)
         if isinstance(self.quantizer, IndexMethod):
             return items.canonical_ids, self.quantizer.encode(items, taken)
         if not self.quantizer.fitted:

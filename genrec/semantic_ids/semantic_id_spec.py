@@ -5,12 +5,19 @@ Does not know which item has which code, nor token ids of any language model.
 
 from __future__ import annotations
 
-import math
 import operator
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import accumulate, takewhile
+from operator import mul
+
+import numpy as np
 
 from genrec.errors import SemanticIdError
+from genrec.quantization import checked_codes
+
+END = -1  # stands behind the end of an ID shorter than the others
 
 _TOKEN = re.compile(r"<([a-z]+)_(0|[1-9][0-9]*)>")
 _EXAMPLE = "<a_12>"
@@ -25,12 +32,15 @@ class SemanticIdSpec:
 
     Attributes:
         codebook_sizes: Number of codes of each position, each at least 1.
+        terminated: Whether IDs may end before the last position. Then -1 stands behind the end of a shorter
+            one in every matrix of codes, and as tokens each ID, the longest too, ends in a terminator.
 
     Raises:
         SemanticIdError: No position, or a size that is no whole number of at least 1.
     """
 
     codebook_sizes: tuple[int, ...]
+    terminated: bool = False
 
     def __post_init__(self) -> None:
         """Checks the sizes and turns them into plain ints, so that equal specs are equal."""
@@ -52,13 +62,28 @@ class SemanticIdSpec:
 
     @property
     def length(self) -> int:
-        """Number of codes of an ID."""
+        """Number of codes of an ID; of the longest where they are of unequal length."""
         return len(self.codebook_sizes)
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens of an ID at most, the terminator included."""
+        return self.length + self.terminated
 
     @property
     def capacity(self) -> int:
         """Number of distinct IDs."""
-        return math.prod(self.codebook_sizes)
+        by_length = list(accumulate(self.codebook_sizes, mul))
+        return sum(by_length) if self.terminated else by_length[-1]
+
+    def tokens(self, codes: Iterable[int]) -> tuple[str, ...]:
+        """Tokens of an ID's codes up to its end, without the terminator.
+
+        Raises:
+            SemanticIdError: There is no such position or code.
+        """
+        own = takewhile(lambda code: code != END, map(int, codes))
+        return tuple(self.token(position, code) for position, code in enumerate(own))
 
     @staticmethod
     def position_letter(position: int) -> str:
@@ -116,6 +141,27 @@ def _position_of(letters: str) -> int:
     for letter in letters:
         position = position * 26 + ord(letter) - ord("a") + 1
     return position - 1
+
+
+def checked_ids(codes: np.ndarray, spec: SemanticIdSpec) -> np.ndarray:
+    """IDs as int64 ``[n, L]``, -1 behind the end of a shorter one where the spec has such.
+
+    Raises:
+        SemanticIdError: No matrix of whole numbers, another length, a code out of its position's range, an
+            empty ID or one with a gap.
+    """
+    array = np.asarray(codes)
+    if not spec.terminated or array.dtype.kind != "i" or array.shape[1:] != (spec.length,):
+        return checked_codes(array, spec.codebook_sizes)
+    ended = array == END  # [n, L]
+    gaps = ended[:, :1].any(axis=1) | (ended[:, :-1] & ~ended[:, 1:]).any(axis=1)
+    if gaps.any():
+        raise SemanticIdError(
+            "-1 stands behind the end of an ID only, and no ID is empty",
+            received=f"the codes {array[int(np.argmax(gaps))].tolist()}",
+            remedy="give every ID its codes first, then -1 to the last position",
+        )
+    return np.where(ended, END, checked_codes(np.where(ended, 0, array), spec.codebook_sizes))
 
 
 def token_position(token: str) -> tuple[int, int]:

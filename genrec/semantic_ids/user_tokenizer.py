@@ -16,6 +16,7 @@ from safetensors.numpy import load_file, save_file
 from genrec.artifacts import open_artifact, saved_artifact
 from genrec.errors import ArtifactError, ConfigError, DataError, SemanticIdError
 from genrec.quantization import Quantizer, ResidualKMeans, load_quantizer
+from genrec.semantic_ids.semantic_id_spec import END
 
 KIND = "user_tokenizer"
 USER_CODEBOOK_SIZES = (64, 64, 64)  # the codes for which every vocabulary has tokens
@@ -72,7 +73,7 @@ class UserTokenizer:
         """Weighted mean of a history's item vectors, float32 `[d]`.
 
         Args:
-            history: int `[items, L]`, oldest first, at least one item.
+            history: int `[items, L]`, oldest first, at least one item; -1 behind the end of a shorter ID.
 
         Raises:
             SemanticIdError: An empty history, or codes that are none of these items'.
@@ -80,14 +81,17 @@ class UserTokenizer:
         history = np.asarray(history)
         sizes = [len(vectors) for vectors in self.code_vectors]
         fits = history.ndim == 2 and history.shape[1] == len(sizes) and len(history) > 0
-        if not fits or (history >= np.array(sizes)).any() or (history < 0).any():
+        if not fits or (history >= np.array(sizes)).any() or (history < END).any() or history[:, 0].min() < 0:
             raise SemanticIdError(
                 "a user's codes are made of a history of Semantic IDs",
                 received=f"codes of shape {history.shape} for codebooks of {sizes}",
                 remedy="give the IDs of one item at least; a user without a history has no codes",
             )
         weights = self.decay ** np.arange(len(history), dtype=np.float64)[::-1]  # [items]
-        items = sum(vectors[history[:, p]] for p, vectors in enumerate(self.code_vectors))  # [items, d]
+        items = sum(  # [items, d]
+            np.where(history[:, p, None] == END, 0, vectors[history[:, p]])
+            for p, vectors in enumerate(self.code_vectors)
+        )
         return np.asarray(weights @ items / weights.sum(), dtype=np.float32)
 
     def encode(self, history: np.ndarray) -> np.ndarray:

@@ -121,7 +121,8 @@ class PreferencePairs:
         """Token ids of row `index`.
 
         Returns:
-            `prompt_ids` `[tokens]`, as serving builds it; `chosen_ids` `[L]`; `rejected_ids` `[n, L]`; int64.
+            `prompt_ids` `[tokens]`, as serving builds it; `chosen_ids` `[L]`; `rejected_ids` `[n, L]`; int64,
+            as `SemanticIdVocabulary.encode` gives them.
         """
         codes, vocabulary = self.catalog.codes, builder.vocabulary
         return {

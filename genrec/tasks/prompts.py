@@ -130,12 +130,12 @@ class PromptBuilder:
                 token alone.
 
         Returns:
-            int64 `[tokens]`; in the packed form `[1 + min(items, max_history) * L]`.
+            int64 `[tokens]`; in the packed form `[1 + min(items, max_history) * L]`, for IDs of equal length.
         """
         if self.template is None:
             return self._packed(codes[-self.max_history :], user=self.user_tokenizer)
         slots = {"history": Codes(codes[-self.max_history :])}
-        reserved = self.vocabulary.spec.length + len(self.end_ids)
+        reserved = self.vocabulary.spec.num_tokens + len(self.end_ids)
         return self.prompt([Turn("user", self.template.fill_prompt(slots))], reserve=reserved)
 
     def next_items(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -147,7 +147,8 @@ class PromptBuilder:
             codes: int `[items, L]`, oldest first, at most `max_history + 1` items.
 
         Returns:
-            Token ids and labels, int64 `[1 + items * L]`; labels are -100 up to the end of the first item.
+            Token ids and labels, int64 `[1 + items * L]` for IDs of equal length; labels are -100 up to the
+            end of the first item.
 
         Raises:
             PromptError: More items than any prompt in serving holds, or user codes: those of one history
@@ -167,7 +168,7 @@ class PromptBuilder:
             )
         ids = self._packed(codes)
         labels = ids.copy()
-        labels[: 1 + self.vocabulary.spec.length] = IGNORED_LABEL
+        labels[: 1 + len(self.vocabulary.flat(codes[:1]))] = IGNORED_LABEL
         return ids, labels
 
     def next_item(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -180,7 +181,7 @@ class PromptBuilder:
             Token ids and labels, int64 `[tokens]`; labels are -100 up to the target.
         """
         prompt = self._packed(codes[:-1][-self.max_history :], user=self.user_tokenizer)
-        target = self.vocabulary.encode(codes[-1:]).reshape(-1)
+        target = self.vocabulary.flat(codes[-1:])
         ids = np.concatenate([prompt, target]).astype(np.int64)
         labels = np.where(np.arange(len(ids)) < len(prompt), IGNORED_LABEL, ids)
         return ids, labels
@@ -322,7 +323,7 @@ class PromptBuilder:
         return str(self._encoder.text_tokenizer.decode(ids.tolist(), skip_special_tokens=False))
 
     def _packed(self, codes: np.ndarray, user: UserTokenizer | None = None) -> np.ndarray:
-        parts = [np.array([self.bos_token_id]), self.vocabulary.encode(codes).reshape(-1)]
+        parts = [np.array([self.bos_token_id]), self.vocabulary.flat(codes)]
         if user is not None and len(codes):
             parts.insert(1, self.vocabulary.encode_user(user.encode(codes)))
         return np.concatenate(parts).astype(np.int64)

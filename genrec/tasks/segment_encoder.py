@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from genrec.errors import PromptError
+from genrec.semantic_ids import END
 from genrec.tasks.chat_frame import chat_frame
 from genrec.tasks.segments import Codes, ColumnTexts, Role, Segment, Trusted, Untrusted
 from genrec.tasks.shortening import Piece
@@ -105,8 +106,9 @@ class SegmentEncoder:
         """
         if isinstance(segment, Codes):
             if segment.rows is None:
-                return self.vocabulary.encode(segment.codes).reshape(-1)
-            return self._matrix(segment.codes)[segment.rows].reshape(-1)
+                return self.vocabulary.flat(segment.codes)
+            ids = self._matrix(segment.codes)[segment.rows].reshape(-1)
+            return ids[ids != END] if self.vocabulary.spec.terminated else ids
         if isinstance(segment, Untrusted):
             return self._encoded_untrusted(segment.text if segment.blanks else segment.text.strip())
         column = self._column(segment.column)
@@ -121,6 +123,10 @@ class SegmentEncoder:
         """Where each item of a history starts."""
         match segment:
             case Codes() if not segment.whole:
+                if self.vocabulary.spec.terminated:
+                    codes = segment.codes if segment.rows is None else segment.codes[segment.rows]
+                    lengths = (1 + (np.asarray(codes) != END).sum(axis=-1)).reshape(-1).tolist()
+                    return [0, *accumulate(lengths[:-1])]
                 count = len(segment.codes if segment.rows is None else segment.rows)
                 return range(0, count * self.vocabulary.spec.length, self.vocabulary.spec.length)
             case ColumnTexts() if len(segment.rows) > 1:

@@ -61,13 +61,15 @@ class SemanticIdLoss:
         self.tables = TrieTables(trie, vocabulary, device)
         self.level_of = torch.as_tensor(vocabulary.position_of, device=device).long()
         self.code_of = torch.as_tensor(vocabulary.code_of, device=device).long()
+        self.terminator = vocabulary.terminator_id
 
     def parents(self, input_ids: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """What every token is in the trie.
 
         Returns:
-            Its ID position (-1 for other tokens), its code, the node of its prefix and its own node (-1 for
-            none), all int64 `[batch, tokens]`. The prefix of a first-position token is the root, node 0.
+            Its trie level (-1 for other tokens), its code, the node of its prefix and its own node (-1 for
+            none), all int64 `[batch, tokens]`. The prefix of a first-position token is the root, node 0. A
+            terminator stands at the level behind the token before it.
         """
         known = input_ids.clamp(max=len(self.level_of) - 1)
         inside = known == input_ids
@@ -77,6 +79,12 @@ class SemanticIdLoss:
         node = torch.full_like(parent, -1)
         for position in range(self.tables.length):
             here = level == position
+            if position > 0 and self.tables.levels.ends:
+                last = functional.pad(level, (1, 0), value=-1)[:, :-1] == position - 1
+                ended = last & (input_ids == self.terminator)
+                level = level.masked_fill(ended, position)
+                code = code.masked_fill(ended, self.tables.levels.ends[position])
+                here = here | ended
             if position > 0:
                 before = functional.pad(node, (1, 0), value=-1)[:, :-1]  # the node the token before led to
                 parent = torch.where(here, before, parent)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from genrec.semantic_ids import END
 from genrec.tasks import IGNORED_LABEL
 
 
@@ -34,7 +35,7 @@ class PreferenceCollator:
         """
         answers = np.stack(
             [np.concatenate([row["chosen_ids"][None], row["rejected_ids"]]) for row in rows], axis=1
-        )  # [1 + n, rows, L]
+        )  # [1 + n, rows, tokens of an ID]
         prompts = [row["prompt_ids"] for row in rows]
         sides, _, length = answers.shape
         longest = max(map(len, prompts)) + length
@@ -46,6 +47,8 @@ class PreferenceCollator:
             input_ids[:, row, : len(prompt)] = prompt
             input_ids[:, row, len(prompt) : end] = labels[:, row, len(prompt) : end] = answers[:, row]
             mask[:, row, :end] = 1
+        behind = input_ids == END  # the end of a shorter ID
+        input_ids[behind], labels[behind], mask[behind] = self.pad_token_id, IGNORED_LABEL, 0
         batch = {"input_ids": input_ids, "attention_mask": mask, "labels": labels}
         # [(1 + n) * rows, longest]
         return {name: torch.from_numpy(array.reshape(-1, longest)) for name, array in batch.items()}

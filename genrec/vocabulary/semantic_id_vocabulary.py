@@ -15,7 +15,7 @@ import numpy as np
 from genrec.artifacts import atomic_write_text
 from genrec.config import fingerprint
 from genrec.errors import GenRecError, VocabularyError
-from genrec.semantic_ids import USER_CODEBOOK_SIZES, SemanticIdSpec
+from genrec.semantic_ids import END, USER_CODEBOOK_SIZES, SemanticIdSpec
 from genrec.vocabulary.untrusted_text import UntrustedTextEncoder
 
 if TYPE_CHECKING:
@@ -142,29 +142,50 @@ class SemanticIdVocabulary:
         return cls(spec, codes, known[TERMINATOR_TOKEN], users, known.get(ADDED_PAD_TOKEN))
 
     def encode(self, codes: np.ndarray) -> np.ndarray:
-        """Codes `[..., L]` to token ids `[..., L]` (int64).
+        """Codes `[..., L]` to token ids `[..., L]` (int64); IDs of unequal length to `[..., L + 1]`.
+
+        Of unequal lengths each ID's tokens are followed by the terminator, and that by -1 to the end.
 
         Raises:
             VocabularyError: A code outside its codebook.
         """
         codes = np.asarray(codes)
+        ended = codes == END if self.spec.terminated and codes.ndim else np.zeros((), dtype=bool)
+        given = np.where(ended, 0, codes) if ended.any() else codes
         # negative codes are huge as unsigned ones
-        if codes.shape[-1:] != (self.spec.length,) or (codes.astype(np.uint64) >= self._sizes).any():
+        if codes.shape[-1:] != (self.spec.length,) or (given.astype(np.uint64) >= self._sizes).any():
             raise VocabularyError(
                 "these codes are no Semantic IDs of this vocabulary",
                 received=f"shape {codes.shape}, codes {codes.min(initial=0)} to {codes.max(initial=0)}",
                 remedy=f"pass rows of {self.spec.length} codes below {self.spec.codebook_sizes}",
             )
-        ids: np.ndarray = self._all_ids[codes + self._starts]
-        return ids
+        ids: np.ndarray = self._all_ids[given + self._starts]
+        if not self.spec.terminated:
+            return ids
+        tokens = np.full((*codes.shape[:-1], self.spec.num_tokens), END, dtype=np.int64)  # [..., L + 1]
+        tokens[..., :-1] = np.where(ended, END, ids)
+        end = self.spec.length - ended.sum(axis=-1, keepdims=True)  # [..., 1]
+        np.put_along_axis(tokens, end, self.terminator_id, axis=-1)
+        return tokens
 
-    def decode(self, token_ids: np.ndarray) -> np.ndarray:
-        """Token ids `[..., L]` of whole IDs back to codes `[..., L]` (int32).
+    def flat(self, codes: np.ndarray) -> np.ndarray:
+        """Token ids of IDs `[..., L]` one after the other, int64 `[tokens]`.
 
         Raises:
-            VocabularyError: A token that does not belong to its position.
+            VocabularyError: A code outside its codebook.
+        """
+        ids = self.encode(codes).reshape(-1)
+        return ids[ids != END] if self.spec.terminated else ids
+
+    def decode(self, token_ids: np.ndarray) -> np.ndarray:
+        """Token ids of whole IDs, as `encode` gives them, back to codes `[..., L]` (int32).
+
+        Raises:
+            VocabularyError: A token that does not belong to its position, or an ID without its end.
         """
         token_ids = np.asarray(token_ids)
+        if self.spec.terminated:
+            return self._decode_unequal(token_ids)
         known = np.clip(token_ids, 0, len(self.position_of) - 1)
         right = (self.position_of[known] == np.arange(self.spec.length)) & (known == token_ids)
         if not right.all():
@@ -174,6 +195,21 @@ class SemanticIdVocabulary:
                 remedy="decode only whole IDs that the constrained search returned",
             )
         codes: np.ndarray = self.code_of[token_ids]
+        return codes
+
+    def _decode_unequal(self, token_ids: np.ndarray) -> np.ndarray:
+        is_end = token_ids == self.terminator_id  # [..., L + 1]
+        behind = np.cumsum(is_end, axis=-1) > 0
+        known = np.clip(token_ids, 0, len(self.position_of) - 1)
+        right = (self.position_of[known] == np.arange(token_ids.shape[-1])) & (known == token_ids)
+        whole = (right | is_end | (behind & (token_ids == END))).all(axis=-1) & (is_end.sum(axis=-1) == 1)
+        if token_ids.shape[-1:] != (self.spec.num_tokens,) or not whole.all() or is_end[..., 0].any():
+            raise VocabularyError(
+                "these tokens are no Semantic IDs of unequal length",
+                received=f"token ids of shape {token_ids.shape}",
+                remedy=f"give {self.spec.num_tokens} tokens an ID: its codes, the terminator, and -1",
+            )
+        codes: np.ndarray = np.where(behind, END, self.code_of[known])[..., :-1]
         return codes
 
     def encode_user(self, codes: np.ndarray) -> np.ndarray:
@@ -207,6 +243,7 @@ class SemanticIdVocabulary:
         padding = {} if self.padding_id is None else {"padding_id": self.padding_id}
         return padding | {
             "codebook_sizes": list(self.spec.codebook_sizes),
+            **({"terminated": True} if self.spec.terminated else {}),
             "token_ids": [ids.tolist() for ids in self.token_ids],
             "terminator_id": self.terminator_id,
             "user_token_ids": [ids.tolist() for ids in self.user_token_ids],
@@ -230,7 +267,7 @@ class SemanticIdVocabulary:
         path = Path(folder) / FILE_NAME
         try:
             facts = json.loads(path.read_text(encoding="utf-8"))
-            spec = SemanticIdSpec(tuple(facts["codebook_sizes"]))
+            spec = SemanticIdSpec(tuple(facts["codebook_sizes"]), facts.get("terminated", False))
             ids = [np.array(row, dtype=np.int64) for row in facts["token_ids"]]
             users = [np.array(row, dtype=np.int64) for row in facts["user_token_ids"]]
             return cls(spec, ids, facts["terminator_id"], users, facts.get("padding_id"))

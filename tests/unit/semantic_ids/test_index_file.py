@@ -11,7 +11,7 @@ import pytest
 
 from genrec.data import canonical_order
 from genrec.errors import DataError, GenRecError, SemanticIdError
-from genrec.semantic_ids import diagnose, read_index
+from genrec.semantic_ids import END, SemanticIdSpec, diagnose, read_index
 
 INDEX = {"x": ["<a_1>", "<b_20>"], "y": ["<a_2>", "<b_0>"], "ü": ["<a_3>", "<b_7>"]}
 
@@ -68,7 +68,7 @@ def test_sizes_that_are_given_count(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "error", "says"),
     [
-        ({"x": ["<a_1>"], "y": ["<a_1>", "<b_1>"]}, SemanticIdError, "unequal length"),
+        ({"x": ["<a_1>"], "y": ["<a_1>", "<c_1>"]}, SemanticIdError, "wrong position"),
         ({"x": ["<b_1>"]}, SemanticIdError, "wrong position"),
         ({"x": ["shampoo"]}, SemanticIdError, "no Semantic-ID token"),
         ({"x": [3]}, SemanticIdError, "no Semantic-ID token"),
@@ -106,5 +106,41 @@ def test_published_ids_are_read_and_measured(shared_data: Path) -> None:
     assert (len(item_ids), spec.length) == (4344, 4)
     # The data's README: 887 of 4,344 items share an ID.
     assert diagnose(codes, spec.codebook_sizes).shared_after == pytest.approx(887 / 4344)
-    with pytest.raises(GenRecError, match="idgenrec_textual"):  # words, not codes
-        read_index(shared_data / "amazon_beauty" / "published_sids" / "idgenrec_textual.json.gz")
+
+
+def test_published_words_are_numbered_where_that_is_asked(
+    shared_data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = shared_data / "amazon_beauty" / "published_sids" / "idgenrec_textual.json.gz"
+    with pytest.raises(GenRecError, match="idgenrec_textual") as caught:
+        read_index(path)
+    assert "words=True" in str(caught.value)
+    with caplog.at_level("WARNING"):
+        item_ids, codes, spec = read_index(path, words=True)
+    assert "without a word are left out: 1" in caplog.text
+    assert (len(item_ids), spec.length, spec.terminated) == (12_100, 11, True)  # one has no word at all
+    assert len(np.unique(codes, axis=0)) == 12_100
+
+
+def test_ids_of_unequal_length_end_in_minus_one(tmp_path: Path) -> None:
+    index = {"x": ["<a_1>"], "y": ["<a_1>", "<b_3>"], "z": ["<a_0>", "<b_0>", "<c_0>"]}
+    item_ids, codes, spec = read_index(write(tmp_path / "i.json", index))
+    found = dict(zip(item_ids, codes.tolist(), strict=True))
+    assert found == {"x": [1, END, END], "y": [1, 3, END], "z": [0, 0, 0]}
+    assert spec == SemanticIdSpec((2, 4, 1), terminated=True)
+    assert {item: list(spec.tokens(row)) for item, row in found.items()} == index
+    assert spec.capacity == 2 + 2 * 4 + 2 * 4
+
+
+def test_words_are_numbered_by_position(tmp_path: Path) -> None:
+    index = {"x": ["red", "kettle"], "y": ["blue"], "z": ["red", "<a_1>"], "none": []}
+    item_ids, codes, spec = read_index(write(tmp_path / "i.json", index), words=True)
+    found = dict(zip(item_ids, codes.tolist(), strict=True))
+    assert found == {"x": [1, 1], "y": [0, END], "z": [1, 0]}
+    assert spec == SemanticIdSpec((2, 2), terminated=True)
+    with pytest.raises(SemanticIdError, match="no word"):
+        read_index(write(tmp_path / "i.json", {"x": ["red", 3]}), words=True)
+    with pytest.raises(DataError, match="'x' has no id or no ID"):
+        read_index(write(tmp_path / "i.json", {"x": []}), words=True)
+    with pytest.raises(SemanticIdError, match="no Semantic-ID token"):
+        read_index(write(tmp_path / "i.json", {"x": ["red"]}))

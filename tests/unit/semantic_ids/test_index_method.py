@@ -14,11 +14,11 @@ from genrec.artifacts import MANIFEST
 from genrec.catalog import Catalog
 from genrec.data import InteractionLog, ItemTable, canonical_order, co_occurrence, user_item_matrix
 from genrec.errors import ArtifactError, ConfigError, DataError, SemanticIdError
-from genrec.semantic_ids import ItemTokenizer, ItemTokenizerDefinition
+from genrec.semantic_ids import END, ItemTokenizer, ItemTokenizerDefinition
 from genrec.semantic_ids.category_tree import CategoryTree
 from genrec.semantic_ids.definition import IndexMethodSection
 from genrec.semantic_ids.index_method import Indexing, IndexMethod
-from genrec.semantic_ids.index_numbering import numbered, terminated, without_terminator
+from genrec.semantic_ids.index_numbering import filled, numbered, up_to_the_end
 from genrec.semantic_ids.quantizer_sections import ResidualKMeansSection
 from genrec.semantic_ids.spectral_tree import spectral_paths
 
@@ -64,7 +64,8 @@ def test_ids_are_unique_in_range_and_free_of_the_order_of_rows(method: Indexing)
     codes = np.array(list(found.values()))
     assert len({tuple(row) for row in found.values()}) == 60
     assert codes.shape[1] == len(fitted.codebook_sizes)
-    assert (codes >= 0).all()
+    assert fitted.terminated == (method in ("collaborative", "semantic")) == bool((codes == END).any())
+    assert (codes >= (END if fitted.terminated else 0)).all()
     assert (codes < np.array(fitted.codebook_sizes)).all()
     order = list(items.item_ids)
     random.Random(1).shuffle(order)
@@ -133,7 +134,7 @@ def test_semantic_paths_follow_the_categories_and_end_where_these_end() -> None:
     }
     assert all(len(codes) == 1 for codes in by_kind.values())
     assert {found[f"i{n}"][0] for n in range(0, 60, 11)} == {8}  # no categories
-    ids = without_terminator(np.array(list(found.values())), fitted.codebook_sizes)
+    ids = up_to_the_end(np.array(list(found.values())))
     assert {len(codes) for codes in ids} == {2, 3}
 
 
@@ -155,12 +156,11 @@ def test_hybrid_has_one_last_token_an_item() -> None:
 def test_numbers_make_paths_unique_and_none_is_the_beginning_of_another(
     paths: list[tuple[int, ...]], already: int
 ) -> None:
-    sizes = (3, 3 + 4 + 1, 3 + 4 + 1, 3 + 4 + 1)
     old = numbered(paths[:already], (), 3, 4, 2) if paths[:already] else []
     new = numbered(paths[already:], old, 3, 4, 2)
-    codes = terminated([*old, *new], sizes)
+    codes = filled([*old, *new], [END] * 4)
     assert len({tuple(row) for row in codes.tolist()}) == len(paths)
-    assert without_terminator(codes, sizes) == [*old, *new]
+    assert up_to_the_end(codes) == [*old, *new]
     assert [code[: len(path)] for code, path in zip([*old, *new], paths, strict=True)] == paths
     assert not any(
         one != other and other[: len(one)] == one for one in codes.tolist() for other in codes.tolist()

@@ -60,7 +60,7 @@ def test_what_is_saved_gives_the_same_codes(fitted: UserTokenizer, tmp_path: Pat
 
 
 def test_what_is_no_history_is_refused(fitted: UserTokenizer) -> None:
-    for wrong in (np.empty((0, 3), int), np.array([[0, 0]]), np.array([[6, 0, 0]]), np.array([[0, 0, -1]])):
+    for wrong in (np.empty((0, 3), int), np.array([[0, 0]]), np.array([[6, 0, 0]]), np.array([[-1, 0, 0]])):
         with pytest.raises(SemanticIdError, match="a history of Semantic IDs"):
             fitted.encode(wrong)
     with pytest.raises(DataError, match="none"):
