@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from genrec.catalog.catalog_files import CatalogContents, read_contents, write_contents
-from genrec.catalog.catalog_trie import CatalogTrie
+from genrec.catalog.catalog_trie import CatalogTrie, trie_of
 from genrec.catalog.catalog_version import CatalogVersion, switchable_rows, version_name
 from genrec.catalog.published_index import published_ids
 from genrec.config import fingerprint
@@ -69,7 +69,7 @@ class Catalog:
         ordered = canonical_order(given)
         order = np.array([given[item] for item in ordered])
         native = None if native_codes is None else np.asarray(native_codes, dtype=np.int32)[order]
-        trie = _trie(np.asarray(codes)[order], spec)
+        trie = trie_of(np.asarray(codes)[order], spec)
         chosen = np.ascontiguousarray(np.asarray(codes)[order], dtype=np.int32)
         self._set(CatalogContents(ordered, chosen, native, spec, ()), trie)
 
@@ -375,7 +375,7 @@ class Catalog:
         for change in contents.versions:
             active[change.rows] = change.operation != "retire"
         try:
-            trie = _trie(contents.codes, contents.spec)
+            trie = trie_of(contents.codes, contents.spec)
             if not active.all():
                 trie = trie.without_items(np.flatnonzero(~active))
         except SemanticIdError as error:
@@ -387,17 +387,6 @@ class Catalog:
         catalog = cls.__new__(cls)
         catalog._set(contents, trie)
         return catalog
-
-
-def _trie(codes: np.ndarray, spec: SemanticIdSpec) -> CatalogTrie:
-    trie = CatalogTrie.from_codes(codes, spec.codebook_sizes, terminated=spec.terminated)
-    if trie.terminated != spec.terminated:
-        raise SemanticIdError(
-            "IDs of unequal length in a catalog whose spec has none",
-            received=f"-1 behind an ID, {spec}",
-            remedy="make the spec with terminated=True",
-        )
-    return trie
 
 
 def _joined(old: np.ndarray | None, new: np.ndarray | None) -> np.ndarray | None:

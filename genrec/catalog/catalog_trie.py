@@ -16,7 +16,7 @@ from genrec.catalog.trie_building import sort_columns, sorted_ids
 from genrec.catalog.trie_files import open_trie, save_trie
 from genrec.catalog.trie_filter import ItemBonus, TrieFilter
 from genrec.errors import SemanticIdError
-from genrec.semantic_ids import END
+from genrec.semantic_ids import END, SemanticIdSpec
 
 
 @dataclass(frozen=True)
@@ -269,6 +269,22 @@ class CatalogTrie:
                 other.
         """
         return cls(*open_trie(folder, verify=verify))
+
+
+def trie_of(codes: np.ndarray, spec: SemanticIdSpec) -> CatalogTrie:
+    """The trie of a catalog's IDs ``[n, L]``.
+
+    Raises:
+        SemanticIdError: What `CatalogTrie.from_codes` raises; a shorter ID where the spec has none.
+    """
+    trie = CatalogTrie.from_codes(codes, spec.codebook_sizes, terminated=spec.terminated)
+    if trie.terminated != spec.terminated:
+        raise SemanticIdError(
+            "IDs of unequal length in a catalog whose spec has none",
+            received=f"-1 behind an ID, {spec}",
+            remedy="make the spec with terminated=True",
+        )
+    return trie
 
 
 def _checked_rows(rows: np.ndarray, count: int) -> np.ndarray:
