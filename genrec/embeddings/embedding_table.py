@@ -75,7 +75,7 @@ class EmbeddingTable:
                 remedy="encode these items too, or give a file of vectors that covers the whole item table",
             ) from error
         if len(rows) == len(self) and (rows == np.arange(len(rows))).all():
-            whole = self.vectors[:]  # a view, mapped from disk where the table is
+            whole = np.asarray(self.vectors)[:]  # a view, mapped from disk where the table is
             whole.flags.writeable = False
             return whole
         return np.asarray(self.vectors[rows])
