@@ -171,12 +171,8 @@ class Contest:
         task = PrefixSeqRec.from_log(self.catalog, train, max_history=most)
         rng = np.random.default_rng(0)
         rows = [task.row(index, rng, builder) for index in range(len(task))]
-        return Dataset.from_dict(
-            {
-                "input_ids": [ids.tolist() for ids, _ in rows],
-                "labels": [labels.tolist() for _, labels in rows],
-            }
-        )
+        columns = {"input_ids": [ids for ids, _ in rows], "labels": [labels for _, labels in rows]}
+        return Dataset.from_dict({name: [row.tolist() for row in kept] for name, kept in columns.items()})
 
     def validation(
         self, builder: PromptBuilder, normalizers: Sequence[Any], averaging: WeightAveraging

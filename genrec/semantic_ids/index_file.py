@@ -55,8 +55,10 @@ def read_index(
     numbers = _numbers_of_words(index, max(lengths), path) if words else None
     for row, item in enumerate(item_ids):
         for place, token in enumerate(index[item]):
-            known = numbers is not None
-            codes[row, place] = numbers[place][token] if known else _code(token, place, item, path)
+            if numbers is not None:
+                codes[row, place] = numbers[place][token]
+            else:
+                codes[row, place] = _code(token, place, item, path)
     highest = codes.max(axis=0).tolist()
     sizes = (
         [1 << int(code).bit_length() for code in highest] if codebook_sizes is None else list(codebook_sizes)
