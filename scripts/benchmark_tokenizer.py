@@ -6,8 +6,8 @@ scale: generated, clustered float32 vectors mapped from disk. faiss's ResidualQu
 `ResidualKMeans` (fit + encode) with `resolve_matching`, on the same sample, with as many k-means passes, in
 turn in this process; the error of both is measured on all rows. faiss runs greedily, as Semantic IDs are
 made; --beam tells what its own default, a beam of five, costs and gains. Needs the extra `eval`.
-rqvae: `rqvae-4x256` beside residual k-means of as many bits, on vectors of your own (--vectors, a .npy); left
-out without them.
+rqvae: `rqvae-refit-4x256` beside residual k-means of as many bits, on vectors of your own (--vectors, a
+.npy); left out without them.
 catalog: the trie of ten million random IDs, built, saved and opened.
 """
 
@@ -18,6 +18,7 @@ import json
 import os
 import platform
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -63,17 +64,21 @@ def rqvae(options: argparse.Namespace) -> list[Row]:
     """RQ-VAE beside residual k-means of as many bits, on real vectors."""
     vectors = np.load(options.vectors, allow_pickle=False).astype(np.float32)
     plain = ItemTokenizer.from_definition("rkmeans-4x256", seed=options.seed).quantizer.fit(vectors)
-    network = ItemTokenizer.from_definition("rqvae-4x256", seed=options.seed).quantizer
+    network = ItemTokenizer.from_definition("rqvae-refit-4x256", seed=options.seed).quantizer
+    busy = time.process_time()
     _, seconds = timed(lambda: network.fit(vectors))
+    busy = time.process_time() - busy
     used = min(network.training_record["codes_used"]) / SIZES[0]
     shares = [shared_share(quantizer.encode(vectors)) for quantizer in (network, plain)]
     errors = [quantizer.training_record["relative_error"] for quantizer in (network, plain)]
+    name = "rqvae-refit-4x256"
     return [
-        row("rqvae-4x256, fit", seconds, "s", "<= 180", seconds <= 180),
-        row("rqvae-4x256, least used codebook", used, "share", ">= 0.95", used >= 0.95),
-        row("rqvae-4x256, items sharing an ID natively", shares[0], "share", "<= 0.02", shares[0] <= 0.02),
+        row(f"{name}, fit", seconds, "s", "<= 180", seconds <= 180),
+        row(f"{name}, fit, CPU time", busy, "s"),
+        row(f"{name}, least used codebook", used, "share", ">= 0.95", used >= 0.95),
+        row(f"{name}, items sharing an ID natively", shares[0], "share", "<= 0.02", shares[0] <= 0.02),
         row("rkmeans-4x256, items sharing an ID natively", shares[1], "share"),
-        row("rqvae-4x256, error", errors[0], "share", "<= rkmeans", errors[0] <= errors[1]),
+        row(f"{name}, error", errors[0], "share", "<= rkmeans", errors[0] <= errors[1]),
         row("rkmeans-4x256, error", errors[1], "share"),
     ]
 
