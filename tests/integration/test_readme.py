@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +29,13 @@ def test_the_python_snippets_run_as_they_stand(
     bundle = shop_folder / "outputs" / "mine" / "bundle"
     found = GenerativeRecommender.from_pretrained(bundle).recommend(known["items"].item_ids[:2], k=3)
     assert len(found) == 3
+
+
+def test_the_snippets_are_as_short_as_promised(page: Callable[[str], Any]) -> None:
+    first, own_data = page("README.md").blocks("python")[:2]
+    assert len([line for line in first.splitlines() if line.strip()]) <= 12
+    statements = ast.parse(own_data).body
+    assert sum(not isinstance(one, ast.ImportFrom) for one in statements) <= 10
 
 
 def test_every_command_shown_exists_and_every_link_leads_somewhere(page: Callable[[str], Any]) -> None:
