@@ -57,7 +57,6 @@ def chat(
     """
     from genrec.recommender import (
         ChatSession,
-        GenerativeRecommender,
         IntentPhrases,
         load_recommender,
         own_device,
@@ -72,12 +71,6 @@ def chat(
             remedy="pass one of the two",
         )
     recommender = load_recommender(bundle, revision=revision, device=own_device(device))
-    if not isinstance(recommender, GenerativeRecommender):
-        raise ConfigError(
-            "this bundle holds an item-level generator, which does not take words",
-            received=bundle,
-            remedy="chat with a bundle of a language model",
-        )
     understood = None if phrases is None else IntentPhrases.read(phrases)
     if load is not None:
         session = ChatSession.load(recommender, load, phrases=understood)

@@ -86,30 +86,18 @@ def recommend(
             device=device,
         )
         return
-    from genrec.recommender import Filters, GenerativeRecommender, load_recommender, own_device
+    from genrec.recommender import Filters, load_recommender, own_device
 
     quiet_libraries()
     recommender = load_recommender(bundle, revision=revision, device=own_device(device))
-    excluded = not include_history
-    if isinstance(recommender, GenerativeRecommender):
-        found = recommender.recommend(
-            ids,
-            k,
-            query=query,
-            filters=Filters().edited(filters),
-            exclude_history=excluded,
-            unknown="skip" if skip_unknown else "error",
-        )
-    elif query or filters:
-        raise ConfigError(
-            "this bundle holds an item-level generator, which takes histories alone",
-            received=f"query {query}, filters {filters!r}",
-            remedy="leave --query and --filters out",
-        )
-    else:
-        found = recommender.recommend(
-            ids, k, exclude_history=excluded, unknown="skip" if skip_unknown else "error"
-        )
+    found = recommender.recommend(
+        ids,
+        k,
+        query=query,
+        filters=Filters().edited(filters),
+        exclude_history=not include_history,
+        unknown="skip" if skip_unknown else "error",
+    )
     if as_json:
         json_line([r.to_dict() for r in found])
         return

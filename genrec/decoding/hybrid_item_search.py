@@ -43,7 +43,9 @@ class HybridItemSearch:
         self.num_beams = num_beams
 
     @torch.no_grad()
-    def search(self, items: Tensor, lengths: Tensor, shares: Tensor, k: int) -> BeamSearchResult:
+    def search(
+        self, items: Tensor, lengths: Tensor, shares: Tensor, k: int, *, allowed: Tensor | None = None
+    ) -> BeamSearchResult:
         """The k best items after each history.
 
         Args:
@@ -51,6 +53,8 @@ class HybridItemSearch:
             lengths: int64 `[batch]`, real items of each history, at least 1.
             shares: float `[batch, catalog]`, at least 0: the other opinion, in catalog rows.
             k: Items to return; with a catalog of fewer items the rest is filled with -1.
+            allowed: bool `[batch, catalog]`, items that may be returned, in catalog rows; None = all. It
+                changes no value.
 
         Returns:
             The mixed values are the scores (no logarithms); `best_open` is the highest value of a prefix
@@ -72,19 +76,31 @@ class HybridItemSearch:
                 received=f"shape {tuple(shares.shape)}, lowest {float(shares.min()):g}; {shape} wanted",
                 remedy="give every history one share of at least 0 for each item of the catalog",
             )
+        if allowed is not None and (allowed.dtype != torch.bool or tuple(allowed.shape) != shape):
+            raise DecodingError(
+                "the filter does not fit the search",
+                received=f"{allowed.dtype} of shape {tuple(allowed.shape)}; bool of {shape} wanted",
+                remedy="give every history one bool for each item of the catalog",
+            )
         was_training = self.model.training
         self.model.eval()
         device = self.model.device
         try:
-            return self._search(items.to(device), lengths.to(device), shares.to(device), k)
+            open_items = None if allowed is None else allowed.to(device)
+            return self._search(items.to(device), lengths.to(device), shares.to(device), k, open_items)
         finally:
             self.model.train(was_training)
 
-    def _search(self, items: Tensor, lengths: Tensor, shares: Tensor, k: int) -> BeamSearchResult:
+    def _search(
+        self, items: Tensor, lengths: Tensor, shares: Tensor, k: int, allowed: Tensor | None
+    ) -> BeamSearchResult:
         trie, width, batch = self.model.trie, max(self.num_beams, k), len(items)
         # running sums over the leaves: what a node's items have is a difference of two
         leaves = shares[:, trie.rows].double()  # [batch, catalog], in the order of the leaves
         below = torch.nn.functional.pad(leaves.cumsum(1), (1, 0))  # [batch, catalog + 1]
+        counts = None  # the same for how many items are open
+        if allowed is not None:
+            counts = torch.nn.functional.pad(allowed[:, trie.rows].long().cumsum(1), (1, 0))
         first, after = leaf_ranges(trie)
         last = self.model.encode(items)[torch.arange(batch, device=items.device), lengths - 1]
         states = last.unsqueeze(1)  # [batch, 1 beam, width]
@@ -103,6 +119,8 @@ class HybridItemSearch:
             spans = (after[level][children].flatten(1), first[level][children].flatten(1))
             mass = (below.gather(1, spans[0]) - below.gather(1, spans[1])).clamp(min=0)
             real = step.isfinite().flatten(1)  # [batch, beams * children]
+            if counts is not None:
+                real = real & (counts.gather(1, spans[0]) > counts.gather(1, spans[1]))
             values = (step.flatten(1).double().exp() + self.weight * mass).masked_fill(~real, -1)
             values, best = values.topk(min(width + 1, values.shape[1]), dim=1)
             if values.shape[1] > width:  # the best prefix that is dropped bounds all of them

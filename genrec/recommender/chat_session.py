@@ -23,6 +23,9 @@ from genrec.recommender.recommendations import Unknown, known_items, wanted_item
 
 if TYPE_CHECKING:
     from genrec.recommender.generative_recommender import GenerativeRecommender
+    from genrec.recommender.item_level_recommender import ItemLevelRecommender
+
+    Recommender = GenerativeRecommender | ItemLevelRecommender
 
 FORMAT_VERSION = 1
 MOST_TURNS = 100  # that can be taken back, and messages of each side that are kept
@@ -57,7 +60,7 @@ class ChatSession:
 
     def __init__(
         self,
-        recommender: GenerativeRecommender,
+        recommender: Recommender,
         *,
         history: Sequence[str] = (),
         filters: Filters | Mapping[str, Any] | None = None,
@@ -86,7 +89,7 @@ class ChatSession:
     @classmethod
     def after(
         cls,
-        recommender: GenerativeRecommender,
+        recommender: Recommender,
         messages: Sequence[Mapping[str, Any]],
         *,
         history: Sequence[str] = (),
@@ -240,7 +243,7 @@ class ChatSession:
     @classmethod
     def from_dict(
         cls,
-        recommender: GenerativeRecommender,
+        recommender: Recommender,
         values: Mapping[str, Any],
         *,
         phrases: IntentPhrases | None = None,
@@ -283,7 +286,7 @@ class ChatSession:
     @classmethod
     def load(
         cls,
-        recommender: GenerativeRecommender,
+        recommender: Recommender,
         path: str | Path,
         *,
         phrases: IntentPhrases | None = None,
@@ -339,7 +342,7 @@ def check_messages(messages: object) -> None:
             )
 
 
-def _known(recommender: GenerativeRecommender, values: Mapping[str, Any]) -> ConversationState:
+def _known(recommender: Recommender, values: Mapping[str, Any]) -> ConversationState:
     state = ConversationState.from_dict(values)
     catalog = recommender.catalog
 

@@ -19,6 +19,7 @@ from genrec.recommender.conversation_state import ConversationState, StateChange
 from genrec.recommender.conversing import Converser
 from genrec.recommender.dialogue_prompts import DialoguePrompts
 from genrec.recommender.filters import Filters
+from genrec.recommender.generative_ranker import GenerativeRanker
 from genrec.recommender.intent_parser import IntentParser
 from genrec.recommender.intent_phrases import IntentPhrases
 from genrec.recommender.intents import Intent
@@ -77,9 +78,17 @@ class Conversation:
 
     @property
     def dialogue_prompts(self) -> DialoguePrompts:
-        """How a model trained on dialogues is asked with one."""
-        builder = self.shortlister.ranker.builder
-        return DialoguePrompts(builder, self.catalog, self.items, lambda: self.names)
+        """How a model trained on dialogues is asked with one.
+
+        Raises:
+            ConfigError: An item-level generator, which takes no words.
+        """
+        ranker = self.shortlister.ranker
+        if not isinstance(ranker, GenerativeRanker):
+            raise ConfigError(
+                "this model takes no words", received=type(ranker).__name__, remedy="use a language model"
+            )
+        return DialoguePrompts(ranker.builder, self.catalog, self.items, lambda: self.names)
 
     @cached_property
     def names(self) -> PhraseIndex:

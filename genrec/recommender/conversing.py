@@ -8,7 +8,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from genrec.decoding import NamedItem as FoundItem
 from genrec.recommender.chat_reply import ItemEvent, TextEvent
 from genrec.recommender.conversation_state import ConversationState
 from genrec.recommender.dialogue_prompts import DialoguePrompts
+from genrec.recommender.generative_ranker import GenerativeRanker
 from genrec.recommender.recommendations import Recommendation
 from genrec.recommender.reply_writer import ReplyWriter, wording
 from genrec.recommender.shortlisting import Request, Shortlister
@@ -58,7 +59,8 @@ class Converser:
     @cached_property
     def generator(self) -> MixedGenerator:
         """Mixed decoding over the whole catalog."""
-        search, builder = self.shortlister.ranker.search, self.prompts.builder
+        search = cast(GenerativeRanker, self.shortlister.ranker).search
+        builder = self.prompts.builder
         return MixedGenerator(
             search.model,
             builder.text_tokenizer,

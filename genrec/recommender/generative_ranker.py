@@ -77,6 +77,11 @@ class GenerativeRanker:
             model, catalog.trie, builder.vocabulary, normalize=normalize, num_beams=num_beams
         )
 
+    @property
+    def max_history(self) -> int:
+        """Newest items of a history that count."""
+        return self.builder.max_history
+
     def rank(self, histories: Sequence[Sequence[str]], k: int) -> tuple[np.ndarray, np.ndarray]:
         """The k best items after each history.
 

@@ -31,7 +31,6 @@ from genrec.recommender.recommendations import (
     Recommendation,
     Unknown,
     checked_query,
-    known_items,
     wanted_items,
 )
 from genrec.recommender.shortlisting import Shortlister
@@ -226,23 +225,8 @@ class GenerativeRecommender:
             DataError: An unknown id with `unknown="error"`, neither history nor query to rate items by, or a
                 query to a model that was not trained on any.
         """
-        known = known_items(self.catalog, history, unknown)
-        rated = known_items(self.catalog, items, unknown)
         asked = "" if query is None else checked_query(query)
-        if asked and not self.shortlister.queries.known:
-            raise DataError(
-                "this model was not trained on queries, so it has no scores for them",
-                received=repr(asked)[:200],
-                remedy="leave query out, or train with the task itemsearch or query2index",
-            )
-        if not known and not asked:
-            raise DataError(
-                "there is nothing to rate items by",
-                received="an empty history and no query",
-                remedy="pass at least one item the catalog has",
-            )
-        found = dict(zip(rated, self.shortlister.scores(known, asked, rated), strict=True))
-        return np.array([found.get(item, -np.inf) for item in items], dtype=np.float32)
+        return self.shortlister.rated(history, asked, items, unknown)
 
     def why_nothing_fits(self, filters: Filters | Mapping[str, Any]) -> list[tuple[str, int]]:
         """Which single demands of filters are in the way.
@@ -251,10 +235,7 @@ class GenerativeRecommender:
             A demand in words and how many items would fit without it, the most helpful first; empty where
             something fits, or where no one demand alone is the obstacle.
         """
-        demands = as_filters(filters)
-        if self.shortlister.mask(demands).any():
-            return []
-        return [(part.describe()[0], count) for part, count in self.shortlister.index.obstacles(demands)]
+        return self.shortlister.why_nothing_fits(as_filters(filters))
 
     def chat(
         self,

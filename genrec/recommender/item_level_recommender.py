@@ -6,11 +6,12 @@ Does not know training or HTTP. User ids and histories never enter its folder.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
+import numpy as np
 from torch import nn
 
 from genrec.artifacts import saved_artifact
@@ -32,10 +33,16 @@ from genrec.hub import (
     versions,
 )
 from genrec.models import ItemLevelModel
-from genrec.ranking import Ranker
+from genrec.recommender.batch_requests import batch_requests
+from genrec.recommender.chat_reply import ChatEvent, ChatReply
+from genrec.recommender.chat_session import ChatSession
+from genrec.recommender.conversation import Conversation
+from genrec.recommender.explanation import Explanation, explain
+from genrec.recommender.filters import Filters, as_filters
 from genrec.recommender.item_level_ranker import ItemLevelRanker
 from genrec.recommender.pushing import push_recommender
-from genrec.recommender.recommendations import Recommendation, recommended, recommended_to_all
+from genrec.recommender.recommendations import Recommendation, Unknown, wanted_items
+from genrec.recommender.shortlisting import Shortlister
 from genrec.semantic_ids import ItemTokenizer
 
 
@@ -105,8 +112,10 @@ class ItemLevelRecommender:
         self.recipe = recipe or {}
         self.metrics = metrics or {}
         self.ranker = self._ranker()
+        self.shortlister = Shortlister(self.ranker, None, catalog, items)
+        self.conversation = Conversation(self.shortlister, catalog, items, recipe=self.recipe)
 
-    def _ranker(self) -> Ranker:
+    def _ranker(self) -> ItemLevelRanker:
         chosen = self.settings
         content = None
         if chosen.content_weight:
@@ -131,44 +140,105 @@ class ItemLevelRecommender:
 
     def recommend(
         self,
-        history: Sequence[str],
+        history: Sequence[str] = (),
         k: int = 10,
         *,
+        query: str | None = None,
+        messages: Sequence[Mapping[str, Any]] | None = None,
+        filters: Filters | Mapping[str, Any] | None = None,
+        exclude: Sequence[str] = (),
         exclude_history: bool = True,
-        unknown: Literal["error", "skip"] = "error",
+        exact: bool = False,
+        unknown: Unknown = "error",
     ) -> list[Recommendation]:
         """The k best next items; arguments, results and errors as in `GenerativeRecommender.recommend`.
 
-        Scores are log-probabilities, or sums of probabilities and weighted shares where content is mixed in.
+        The model takes no words: a query, and what is left of a conversation, find items by BM25 over the
+        item texts, which the model puts in order where there is a history. Scores are log-probabilities, or
+        sums of probabilities and weighted shares where content is mixed in.
         """
-        return recommended(
-            self.ranker,
-            self.catalog,
-            self.items,
-            history,
+        return self.recommend_batch(
+            [history],
             k,
+            queries=None if query is None else [query],
+            messages=None if messages is None else [messages],
+            filters=filters,
+            exclude=exclude,
             exclude_history=exclude_history,
+            exact=exact,
             unknown=unknown,
-        )
+        )[0]
 
     def recommend_batch(
         self,
-        histories: Sequence[Sequence[str]],
+        histories: Sequence[Sequence[str]] | None = None,
         k: int = 10,
         *,
+        queries: Sequence[str] | None = None,
+        messages: Sequence[Sequence[Mapping[str, Any]]] | None = None,
+        filters: Filters | Mapping[str, Any] | None = None,
+        exclude: Sequence[str] = (),
         exclude_history: bool = True,
-        unknown: Literal["error", "skip"] = "error",
+        exact: bool = False,
+        unknown: Unknown = "error",
     ) -> list[list[Recommendation]]:
-        """`recommend` for several histories at once; each list is the one its history gets alone."""
-        return recommended_to_all(
-            self.ranker,
-            self.catalog,
-            self.items,
+        """`recommend` for several requests at once; each list is the one its request gets alone."""
+        requests = batch_requests(
+            self.conversation,
             histories,
-            k,
+            wanted_items(k, len(self.catalog)),
+            queries=queries,
+            messages=messages,
+            filters=as_filters(filters),
+            exclude=exclude,
             exclude_history=exclude_history,
+            exact=exact,
             unknown=unknown,
         )
+        return self.shortlister.lists(requests)
+
+    def score(
+        self, history: Sequence[str], items: Sequence[str], *, unknown: Unknown = "error"
+    ) -> np.ndarray:
+        """What given items are ranked by after a history, float32 `[len(items)]`.
+
+        Arguments and errors are those of `GenerativeRecommender.score`.
+        """
+        return self.shortlister.rated(history, "", items, unknown)
+
+    def why_nothing_fits(self, filters: Filters | Mapping[str, Any]) -> list[tuple[str, int]]:
+        """Which single demands of filters are in the way; see `GenerativeRecommender.why_nothing_fits`."""
+        return self.shortlister.why_nothing_fits(as_filters(filters))
+
+    def chat(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        history: Sequence[str] = (),
+        filters: Filters | Mapping[str, Any] | None = None,
+        k: int = 5,
+        unknown: Unknown = "error",
+    ) -> ChatReply:
+        """The reply to a conversation, composed; see `GenerativeRecommender.chat`."""
+        session = ChatSession.after(self, messages, history=history, filters=filters, k=k, unknown=unknown)
+        return session.say(messages[-1]["content"])
+
+    def stream_chat(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        history: Sequence[str] = (),
+        filters: Filters | Mapping[str, Any] | None = None,
+        k: int = 5,
+        unknown: Unknown = "error",
+    ) -> Iterator[ChatEvent]:
+        """`chat` in pieces; events as in `ChatSession.stream`."""
+        session = ChatSession.after(self, messages, history=history, filters=filters, k=k, unknown=unknown)
+        return session.stream(messages[-1]["content"])
+
+    def explain(self, item_id: str, *, nearest: int = 5) -> Explanation:
+        """What the codes of an item mean; see `GenerativeRecommender.explain`."""
+        return explain(self.catalog, self.items, item_id, nearest=nearest)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Writes weights, catalog, items, settings, vectors, recipe and metrics into one folder.

@@ -9,10 +9,7 @@ from collections.abc import Container, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from genrec.catalog import Catalog
-from genrec.data import ItemTable
 from genrec.errors import DataError, DecodingError
-from genrec.ranking import Ranker
 
 Unknown = Literal["error", "skip"]
 Source = Literal["model", "popularity", "text", "text+model"]
@@ -103,52 +100,3 @@ def wanted_items(k: int, catalog_size: int) -> int:
             remedy=f"ask for at most {MOST_ITEMS}; `score` rates any list of items",
         )
     return wanted
-
-
-def recommended(
-    ranker: Ranker,
-    catalog: Catalog,
-    items: ItemTable,
-    history: Sequence[str],
-    k: int,
-    *,
-    exclude_history: bool = True,
-    unknown: Unknown = "error",
-) -> list[Recommendation]:
-    """The k best next items of any ranker; arguments and errors as in `GenerativeRecommender.recommend`."""
-    return recommended_to_all(
-        ranker, catalog, items, [history], k, exclude_history=exclude_history, unknown=unknown
-    )[0]
-
-
-def recommended_to_all(
-    ranker: Ranker,
-    catalog: Catalog,
-    items: ItemTable,
-    histories: Sequence[Sequence[str]],
-    k: int,
-    *,
-    exclude_history: bool = True,
-    unknown: Unknown = "error",
-) -> list[list[Recommendation]]:
-    """`recommended` for several histories; each list is the one its history gets alone.
-
-    Histories of which equally many items are left out share a call of the ranker.
-    """
-    wanted = wanted_items(k, len(catalog))
-    known = [known_items(catalog, history, unknown) for history in histories]
-    excluded = [set(history) if exclude_history else set() for history in known]
-    groups: dict[int, list[int]] = {}
-    for i, out in enumerate(excluded):
-        groups.setdefault(min(wanted + len(out), len(catalog)), []).append(i)
-    answers: list[list[Recommendation]] = [[] for _ in known]
-    for width, group in groups.items():
-        ids, scores = ranker.rank([known[i] for i in group], width)
-        for place, i in enumerate(group):
-            source: Source = "model" if known[i] else "popularity"
-            answers[i] = [
-                Recommendation(item, items.title(item), float(score), False, catalog.tokens(item), source)
-                for item, score in zip(ids[place], scores[place], strict=True)
-                if item and item not in excluded[i]
-            ][:wanted]
-    return answers

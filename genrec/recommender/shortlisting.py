@@ -9,17 +9,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from threading import Lock
+from typing import Protocol
 
 import numpy as np
 
 from genrec.baselines import BM25
 from genrec.catalog import Catalog
 from genrec.data import ItemTable
+from genrec.errors import DataError
 from genrec.recommender.filter_index import FilterIndex
 from genrec.recommender.filters import Filters
-from genrec.recommender.generative_ranker import GenerativeRanker
+from genrec.recommender.generative_ranker import RankedItems
 from genrec.recommender.query_prompts import QueryPrompts
-from genrec.recommender.recommendations import Recommendation, Source
+from genrec.recommender.recommendations import Recommendation, Source, Unknown, known_items
 
 CANDIDATES = 200  # items that text finds for the model to put in order
 CONSTANT = 60.0  # of reciprocal rank fusion (Cormack et al., SIGIR 2009)
@@ -50,6 +52,37 @@ class Request:
     prompt: np.ndarray | None = None
 
 
+class PromptRanker(Protocol):
+    """A model's search: a history in a form of its own in, lists out."""
+
+    popular_items: list[str]
+
+    @property
+    def max_history(self) -> int:
+        """Newest items of a history that count."""
+        ...
+
+    def prompt(self, history: Sequence[str]) -> np.ndarray:
+        """What the model is asked with after a history of catalog items, int64."""
+        ...
+
+    def after_prompts(
+        self,
+        prompts: Sequence[np.ndarray],
+        k: int,
+        *,
+        allowed: Sequence[np.ndarray | None] | None = None,
+        exclude: Sequence[Sequence[int]] | None = None,
+        exact: bool = False,
+    ) -> RankedItems:
+        """The k best items after each prompt."""
+        ...
+
+    def scores(self, prompts: Sequence[np.ndarray], rows: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Scores of given catalog rows after each prompt."""
+        ...
+
+
 class Shortlister:
     """Answers requests.
 
@@ -64,16 +97,16 @@ class Shortlister:
 
     Args:
         ranker: The model's search.
-        queries: How the model is asked with a query.
+        queries: How the model is asked with a query; None = it takes no words.
         catalog: Items and their Semantic IDs.
         items: Their texts.
     """
 
     def __init__(
-        self, ranker: GenerativeRanker, queries: QueryPrompts, catalog: Catalog, items: ItemTable
+        self, ranker: PromptRanker, queries: QueryPrompts | None, catalog: Catalog, items: ItemTable
     ) -> None:
         self.ranker = ranker
-        self.queries = queries
+        self.queries = queries if queries is not None and queries.known else None
         self.catalog = catalog
         self.items = items
         self._lock = Lock()
@@ -106,10 +139,10 @@ class Shortlister:
             prompt: np.ndarray
             if request.prompt is not None:
                 prompt = request.prompt
-            elif request.like or (request.query and not self.queries.known):
+            elif request.like or (request.query and self.queries is None):
                 found[i] = self._by_text(request, mask, left_out)
                 continue
-            elif request.query:
+            elif self.queries is not None and request.query:
                 prompt = self.queries.prompt(request.query, self.catalog.codes[self.rows(request.history)])
             elif request.history:
                 prompt = self.ranker.prompt(request.history)
@@ -128,11 +161,42 @@ class Shortlister:
     def scores(self, history: Sequence[str], query: str, item_ids: Sequence[str]) -> np.ndarray:
         """Log-probabilities of catalog items after a history, or after a query the model was trained on."""
         with self._lock:
-            if query:
+            if self.queries is not None and query:
                 prompt = self.queries.prompt(query, self.catalog.codes[self.rows(history)])
             else:
                 prompt = self.ranker.prompt(history)
             return self.ranker.scores([prompt], [np.array(self.rows(item_ids), dtype=np.int64)])[0]
+
+    def rated(
+        self, history: Sequence[str], query: str, item_ids: Sequence[str], unknown: Unknown
+    ) -> np.ndarray:
+        """`scores` by the policies for ids, float32 `[len(item_ids)]`.
+
+        Raises:
+            DataError: What `GenerativeRecommender.score` raises.
+        """
+        known = known_items(self.catalog, history, unknown)
+        rated = known_items(self.catalog, item_ids, unknown)
+        if query and self.queries is None:
+            raise DataError(
+                "this model was not trained on queries, so it has no scores for them",
+                received=repr(query)[:200],
+                remedy="leave query out, or train with the task itemsearch or query2index",
+            )
+        if not known and not query:
+            raise DataError(
+                "there is nothing to rate items by",
+                received="an empty history and no query",
+                remedy="pass at least one item the catalog has",
+            )
+        found = dict(zip(rated, self.scores(known, query, rated), strict=True))
+        return np.array([found.get(item, -np.inf) for item in item_ids], dtype=np.float32)
+
+    def why_nothing_fits(self, filters: Filters) -> list[tuple[str, int]]:
+        """Which single demands are in the way; see `GenerativeRecommender.why_nothing_fits`."""
+        if self.mask(filters).any():
+            return []
+        return [(part.describe()[0], count) for part, count in self.index.obstacles(filters)]
 
     def mask(self, filters: Filters) -> np.ndarray:
         """Which catalog rows fulfil the filters, retired items left out; bool `[catalog]`."""
@@ -152,7 +216,7 @@ class Shortlister:
         names = popular[: request.k]
         missing = request.k - len(names)
         if mask is not None and missing and self.ranker.popular_items:
-            newest = self.ranker.popular_items[: self.ranker.builder.max_history][::-1]
+            newest = self.ranker.popular_items[: self.ranker.max_history][::-1]
             ranked = self.ranker.after_prompts(
                 [self.ranker.prompt(newest)],
                 missing,

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from genrec import ChatSession
 from genrec.catalog import Catalog
 from genrec.data import ItemTable
 from genrec.embeddings import EmbeddingTable
-from genrec.errors import ArtifactError, DataError
+from genrec.errors import ArtifactError, ConfigError, DataError
 from genrec.models import ItemLevelModel
 from genrec.recommender import ItemLevelRecommender, ItemLevelSettings
 from genrec.semantic_ids import SemanticIdSpec
@@ -25,7 +26,10 @@ def make() -> Any:
     generator = np.random.default_rng(0)
     codes = np.stack(np.unravel_index(generator.permutation(12), (4, 3)), axis=1)
     catalog = Catalog(IDS, codes, SemanticIdSpec((4, 3)))
-    items = ItemTable.from_rows([{"item_id": item, "title": f"Title of {item}"} for item in IDS])
+    items = ItemTable.from_rows(
+        {"item_id": item, "title": f"Title of {item}", "price": 5.0 + n, "brand": f"Brand {n % 3}"}
+        for n, item in enumerate(IDS)
+    )
     embeddings = EmbeddingTable(IDS, generator.normal(size=(12, 5)).astype(np.float32))
     sizes: dict[str, Any] = {"hidden_size": 8, "max_positions": 4, "initializer_range": 0.3}
     content = embeddings.vectors_for(catalog.item_ids)
@@ -65,6 +69,52 @@ def test_content_is_mixed_in_by_its_weight(make: Any) -> None:
         expected[item] += 3.0 * content[item] / sum(content.values())
     found = mixed.recommend(history, k=12, exclude_history=False)
     assert {row.item_id: row.score for row in found} == pytest.approx(expected, rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize("weight", [0.0, 1.0])
+def test_filters_hold_inside_the_search_and_change_no_score(make: Any, weight: float) -> None:
+    recommender = make(content_weight=weight, num_beams=2)
+    history = ["i1", "i2"]
+    whole = make(content_weight=weight, num_beams=12).recommend(history, k=12, exclude_history=False)
+    scores = {row.item_id: row.score for row in whole}
+    fits = {"i0", "i3", "i6"}
+    for exact in (False, True):
+        found = recommender.recommend(
+            history, 5, filters={"max_price": 12, "brands": ["Brand 0"]}, exclude=["i3"], exact=exact
+        )
+        assert {row.item_id for row in found} == fits - {"i3"}
+        assert [row.score for row in found] == pytest.approx([scores[r.item_id] for r in found], rel=1e-4)
+    best = recommender.recommend(history, 3, exclude_history=False, exact=True)
+    assert [row.item_id for row in best] == [row.item_id for row in whole[:3]]
+    assert all(row.certified for row in best)
+    rated = recommender.score(history, IDS)
+    assert dict(zip(IDS, rated, strict=True)) == pytest.approx(scores, rel=1e-4)
+    assert recommender.recommend(history, filters={"max_price": 1}) == []
+    assert recommender.why_nothing_fits({"max_price": 1})[0][1] == 12
+
+
+@pytest.mark.parametrize("weight", [0.0, 1.0])
+def test_words_find_items_and_the_model_orders_them(make: Any, weight: float) -> None:
+    recommender = make(content_weight=weight)
+    found = recommender.recommend(query="title i7")
+    assert found[0].item_id == "i7"
+    assert found[0].source == "text"
+    assert recommender.recommend(["i1"], query="title of")[0].source == "text+model"
+    with pytest.raises(DataError, match="not trained on queries"):
+        recommender.shortlister.rated(["i1"], "words", ["i2"], "error")
+    session = ChatSession(recommender, history=["i1", "i2"], k=3)
+    reply = session.say("under 12 dollars, not Brand 1")
+    assert [r.item_id for r in reply.recommendations]
+    for item in (r.item_id for r in reply.recommendations):
+        assert recommender.items.row(item)["price"] <= 12
+        assert recommender.items.row(item)["brand"] != "Brand 1"
+    messages = [{"role": "user", "content": "under 12 dollars, not Brand 1"}]
+    assert recommender.chat(messages, history=["i1", "i2"], k=3) == reply
+    assert recommender.recommend(["i1", "i2"], 3, messages=messages) == reply.recommendations
+    assert [e.type for e in recommender.stream_chat(messages)][-1] == "reply"
+    assert recommender.explain("i3").item_id == "i3"
+    with pytest.raises(ConfigError, match="not trained on dialogues"):
+        ChatSession(recommender, composed=False)
 
 
 @pytest.mark.parametrize("weight", [0.0, 1.0])
