@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import RLock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from genrec.config import atomic_write_text, to_mapping
 from genrec.errors import ArtifactError, ConfigError, DataError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from genrec.recommender.generative_recommender import GenerativeRecommender
     from genrec.recommender.item_level_recommender import ItemLevelRecommender
 
-    Recommender = GenerativeRecommender | ItemLevelRecommender
+    Recommender: TypeAlias = GenerativeRecommender | ItemLevelRecommender
 
 FORMAT_VERSION = 1
 MOST_TURNS = 100  # that can be taken back, and messages of each side that are kept

@@ -107,8 +107,8 @@ class PhraseIndex:
             kind, name = self._labels[owner]
             return kind, name, name
         item, title = self._item_ids[-1 - owner].as_py(), self._titles[-1 - owner].as_py()
-        name = next((said for said in _said(item, title) if words_of(said) == list(words)), None)
-        return None if name is None else ("item", item, name)
+        written = next((said for said in _said(item, title) if words_of(said) == list(words)), None)
+        return None if written is None else ("item", item, written)
 
     def mentions(self, text: str) -> list[Mention]:
         """Names in a text, in its order, none overlapping another."""
