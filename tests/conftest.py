@@ -70,6 +70,8 @@ def make_tiny() -> Callable[..., Tiny]:
         seed: int = 0,
         tied: bool = True,
         encoder_decoder: bool = False,
+        codes: np.ndarray | None = None,
+        terminated: bool = False,
     ) -> Tiny:
         from genrec.catalog import CatalogTrie
         from genrec.semantic_ids import SemanticIdSpec
@@ -81,7 +83,9 @@ def make_tiny() -> Callable[..., Tiny]:
         )
 
         text_tokenizer = train_text_tokenizer(["a little text to learn from"], vocab_size=260)
-        vocabulary = SemanticIdVocabulary.extend(text_tokenizer, SemanticIdSpec(tuple(sizes)))
+        vocabulary = SemanticIdVocabulary.extend(
+            text_tokenizer, SemanticIdSpec(tuple(sizes), terminated=terminated)
+        )
         if encoder_decoder:
             model = build_small_encoder_decoder(
                 text_tokenizer,
@@ -105,8 +109,9 @@ def make_tiny() -> Callable[..., Tiny]:
                 tie_word_embeddings=tied,
                 seed=seed,
             )
-        codes = distinct_codes(num_items, sizes, seed)
-        return Tiny(model.eval(), text_tokenizer, vocabulary, codes, CatalogTrie.from_codes(codes, sizes))
+        codes = distinct_codes(num_items, sizes, seed) if codes is None else codes
+        trie = CatalogTrie.from_codes(codes, sizes, terminated=terminated)
+        return Tiny(model.eval(), text_tokenizer, vocabulary, codes, trie)
 
     return make
 

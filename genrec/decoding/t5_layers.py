@@ -70,7 +70,7 @@ class T5Modules:
         found = []
         for block in self.decoder.block:
             attention = block.layer[1].EncDecAttention
-            found.append((self._split(attention.k(encoded)), self._split(attention.v(encoded))))
+            found.append((_split(attention.k(encoded), self.heads), _split(attention.v(encoded), self.heads)))
         return found
 
     def decoded(
@@ -81,7 +81,9 @@ class T5Modules:
         for block, layer, (keys, values) in zip(self.decoder.block, slots, crossed, strict=True):
             normed = block.layer[0].layer_norm(hidden)
             attention = block.layer[0].SelfAttention
-            kept = layer.update(self._split(attention.k(normed)), self._split(attention.v(normed)))
+            kept = layer.update(
+                _split(attention.k(normed), self.heads), _split(attention.v(normed), self.heads)
+            )
             hidden = hidden + self._attend(attention, normed, *kept, bias)
             normed = block.layer[1].layer_norm(hidden)
             hidden = hidden + self._attend(block.layer[1].EncDecAttention, normed, keys, values, real)
@@ -90,15 +92,10 @@ class T5Modules:
         return states
 
     def _attend(self, attention: Any, normed: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
-        query = self._split(attention.q(normed))
+        query = _split(attention.q(normed), self.heads)
         found = functional.scaled_dot_product_attention(query, keys, values, attn_mask=mask, scale=1.0)
         projected: Tensor = attention.o(found.transpose(1, 2).flatten(2))  # [batch, new, width]
         return projected
-
-    def _split(self, projected: Tensor) -> Tensor:
-        """`[batch, tokens, heads * d]` -> `[batch, heads, tokens, d]`."""
-        split: Tensor = projected.unflatten(-1, (self.heads, -1)).transpose(1, 2)
-        return split
 
 
 @dataclass(frozen=True)
@@ -175,14 +172,14 @@ class FusedT5:
         if not bool(real.all()):
             mask = mask.masked_fill(~real[:, None, None, :], torch.finfo(mask.dtype).min)
         for block in self.encoder:
-            query, key, value = map(self._split, block.projections(_normed(hidden, block.norm, self.eps)))
+            query, key, value = self._projected(block, hidden)
             hidden = hidden + self._attend(query, key, value, mask, block.output)
             hidden = block.fed(hidden, self.eps)
         return _normed(hidden, encoder.final_layer_norm.weight, self.eps)
 
     def crossed(self, encoded: Tensor) -> Pairs:
         """See `T5Layers.crossed`."""
-        found = [self._split(projected) for projected in self.across(encoded)]
+        found = [_split(projected, self.heads) for projected in self.across(encoded)]
         return list(zip(found[::2], found[1::2], strict=True))
 
     def decoded(
@@ -196,23 +193,23 @@ class FusedT5:
             assert block.cross_norm is not None
             assert block.cross_query is not None
             assert block.cross_output is not None
-            query, key, value = map(self._split, block.projections(_normed(hidden, block.norm, self.eps)))
+            query, key, value = self._projected(block, hidden)
             hidden = hidden + self._attend(query, *layer.update(key, value), bias, block.output)
-            query = self._split(block.cross_query(_normed(hidden, block.cross_norm, self.eps))[0])
+            query = _split(block.cross_query(_normed(hidden, block.cross_norm, self.eps))[0], self.heads)
             hidden = hidden + self._attend(query, keys, values, padded, block.cross_output)
             hidden = block.fed(hidden, self.eps)
         return _normed(hidden, decoder.final_layer_norm.weight, self.eps)
+
+    def _projected(self, block: FusedT5Block, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Query, key and value of the attention among rows."""
+        query, key, value = block.projections(_normed(hidden, block.norm, self.eps))
+        return _split(query, self.heads), _split(key, self.heads), _split(value, self.heads)
 
     def _attend(
         self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, output: Linears
     ) -> Tensor:
         found = functional.scaled_dot_product_attention(query, keys, values, attn_mask=mask, scale=1.0)
         return output(found.transpose(1, 2).flatten(2))[0]  # [batch, tokens, width]
-
-    def _split(self, projected: Tensor) -> Tensor:
-        """`[batch, tokens, heads * d]` -> `[batch, heads, tokens, d]`."""
-        split: Tensor = projected.unflatten(-1, (self.heads, -1)).transpose(1, 2)
-        return split
 
 
 def fuses_t5(model: Any) -> bool:
@@ -239,3 +236,9 @@ def _inner(inner: Any) -> tuple[Any, ...]:
 
 def _normed(states: Tensor, weight: Tensor, eps: float) -> Tensor:
     return functional.rms_norm(states, weight.shape, weight, eps)
+
+
+def _split(projected: Tensor, heads: int) -> Tensor:
+    """`[batch, tokens, heads * d]` -> `[batch, heads, tokens, d]`."""
+    split: Tensor = projected.unflatten(-1, (heads, -1)).transpose(1, 2)
+    return split

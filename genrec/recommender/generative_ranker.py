@@ -14,7 +14,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from genrec.catalog import Catalog, TrieFilter
-from genrec.decoding import ConstrainedBeamSearch, Normalization
+from genrec.decoding import BeamSearchResult, ConstrainedBeamSearch, Normalization
 from genrec.tasks import PromptBuilder
 
 
@@ -40,6 +40,19 @@ class RankedItems:
             np.full((n, k), -np.inf, dtype=np.float32),
             np.zeros((n, k), dtype=bool),
         )
+
+    def put(self, chosen: list[int], result: BeamSearchResult, names: np.ndarray) -> None:
+        """Sets the lists of some prompts to what a search found for them.
+
+        Args:
+            chosen: Numbers of the prompts, in the order of the search.
+            result: What it found.
+            names: Item ids, object `[catalog]`.
+        """
+        rows = result.rows.cpu().numpy()  # [batch, k]
+        self.items[chosen] = np.where(rows >= 0, names[rows], "")
+        self.scores[chosen] = result.scores.float().cpu().numpy()
+        self.certified[chosen] = result.certified.cpu().numpy()
 
 
 class GenerativeRanker:
@@ -145,10 +158,7 @@ class GenerativeRanker:
                 exclude=None if exclude is None else [exclude[i] for i in chosen],
                 exact=exact,
             )
-            rows = result.rows.cpu().numpy()  # [batch, k]
-            found.items[chosen] = np.where(rows >= 0, self.catalog.item_array[rows], "")
-            found.scores[chosen] = result.scores.float().cpu().numpy()
-            found.certified[chosen] = result.certified.cpu().numpy()
+            found.put(chosen, result, self.catalog.item_array)
         return found
 
     def scores(self, prompts: Sequence[np.ndarray], rows: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -135,10 +135,7 @@ class ItemLevelRanker:
             masks = [self._open if allowed is None or allowed[i] is None else allowed[i] for i in chosen]
             left_out = [[] if exclude is None else exclude[i] for i in chosen]
             result = self._search(asked, k, masks, left_out, exact)
-            rows = result.rows.cpu().numpy()  # [batch, k]
-            found.items[chosen] = np.where(rows >= 0, self.catalog.item_array[rows], "")
-            found.scores[chosen] = result.scores.float().cpu().numpy()
-            found.certified[chosen] = result.certified.cpu().numpy()
+            found.put(chosen, result, self.catalog.item_array)
         return found
 
     def scores(self, prompts: Sequence[np.ndarray], rows: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from genrec.tasks import IGNORED_LABEL, PreferencePairs, PromptBuilder
 from genrec.tasks.segments import Codes, Turn
 from genrec.training import SemanticIdLoss
 from genrec.training.preference_collator import PreferenceCollator
-from genrec.vocabulary import SemanticIdVocabulary, build_small_model, train_text_tokenizer
+from genrec.vocabulary import SemanticIdVocabulary
 
 SPEC = SemanticIdSpec((4, 5, 3), terminated=True)
 ITEMS = ItemTable.from_rows(
@@ -46,21 +47,11 @@ def some_codes(count: int = 24, seed: int = 0) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def setting() -> Any:
+def setting(make_tiny: Callable[..., Any]) -> Any:
     class Setting:
-        text_tokenizer = train_text_tokenizer(["a little text to learn from"], vocab_size=260)
-        vocabulary = SemanticIdVocabulary.extend(text_tokenizer, SPEC)
+        tiny = make_tiny(sizes=SPEC.codebook_sizes, codes=some_codes(), terminated=True)
+        text_tokenizer, vocabulary, model = tiny.text_tokenizer, tiny.vocabulary, tiny.model
         catalog = Catalog(ITEMS.item_ids, some_codes(), SPEC)
-        model = build_small_model(
-            text_tokenizer,
-            hidden_size=16,
-            num_layers=2,
-            num_heads=2,
-            intermediate_size=24,
-            max_positions=256,
-            initializer_range=0.6,
-            seed=0,
-        ).eval()
         builder = PromptBuilder.for_tokenizer(text_tokenizer, vocabulary, max_history=5)
 
     return Setting
