@@ -43,6 +43,22 @@ def shared_data() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def letters_log() -> Callable[..., InteractionLog]:
+    """Makes a log of histories that are written as texts, an item a letter; users are u0, u1 and so on."""
+
+    def make(*histories: str) -> InteractionLog:
+        from genrec.data import InteractionLog
+
+        return InteractionLog.from_rows(
+            {"user_id": f"u{user}", "item_id": item, "timestamp": time}
+            for user, history in enumerate(histories)
+            for time, item in enumerate(history)
+        )
+
+    return make
+
+
 @dataclass(frozen=True)
 class Tiny:
     """A tiny model that speaks the Semantic IDs of a few made-up items."""

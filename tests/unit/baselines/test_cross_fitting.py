@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -12,14 +12,6 @@ from genrec.data import InteractionLog
 from genrec.errors import DataError
 
 ITEMS = list("abcdef")
-
-
-def log(*histories: str) -> InteractionLog:
-    return InteractionLog.from_rows(
-        {"user_id": f"u{user}", "item_id": item, "timestamp": time}
-        for user, history in enumerate(histories)
-        for time, item in enumerate(history)
-    )
 
 
 class Asked:
@@ -40,9 +32,11 @@ class Asked:
         return items, scores
 
 
-def test_every_prefix_is_asked_once_of_a_ranker_that_does_not_know_its_user() -> None:
+def test_every_prefix_is_asked_once_of_a_ranker_that_does_not_know_its_user(
+    letters_log: Callable[..., InteractionLog],
+) -> None:
     histories = {"u0": "abc", "u1": "bcd", "u2": "cdea", "u3": "e", "u4": "dab"}
-    train = log(*histories.values())
+    train = letters_log(*histories.values())
     seen: list[tuple[set[str], list[tuple[str, ...]]]] = []
     rows, shares = cross_fitted_lists(lambda others: Asked(others, seen), train, ITEMS, k=3, folds=3)
     prefixes = {tuple(h[:n]): user for user, h in histories.items() for n in range(1, len(h))}
@@ -60,8 +54,10 @@ def test_every_prefix_is_asked_once_of_a_ranker_that_does_not_know_its_user() ->
             np.testing.assert_allclose(shares[position], [0.75, 0.25, 0.0], atol=1e-6)
 
 
-def test_a_transition_that_one_user_alone_made_is_not_found_for_that_user() -> None:
-    train = log("ab", "cd", "cd", "cd", "cd")
+def test_a_transition_that_one_user_alone_made_is_not_found_for_that_user(
+    letters_log: Callable[..., InteractionLog],
+) -> None:
+    train = letters_log("ab", "cd", "cd", "cd", "cd")
     rows, shares = cross_fitted_lists(
         lambda others: MarkovKNN(others, ITEMS, shrinkage=0.0), train, ITEMS, k=1, folds=5
     )
@@ -70,12 +66,12 @@ def test_a_transition_that_one_user_alone_made_is_not_found_for_that_user() -> N
     assert shares[0, 0] == 1
 
 
-def test_long_histories_are_cut_and_bad_settings_refused() -> None:
+def test_long_histories_are_cut_and_bad_settings_refused(letters_log: Callable[..., InteractionLog]) -> None:
     seen: list[tuple[set[str], list[tuple[str, ...]]]] = []
     cross_fitted_lists(
-        lambda others: Asked(others, seen), log("abcdef", "ab"), ITEMS, k=2, folds=2, max_history=2
+        lambda others: Asked(others, seen), letters_log("abcdef", "ab"), ITEMS, k=2, folds=2, max_history=2
     )
     assert {len(question) for _, questions in seen for question in questions} == {1, 2}
     for options in ({"folds": 1}, {"k": 0}):
         with pytest.raises(DataError, match="two folds"):
-            cross_fitted_lists(lambda others: Asked(others, seen), log("ab", "ab"), ITEMS, **options)
+            cross_fitted_lists(lambda others: Asked(others, seen), letters_log("ab", "ab"), ITEMS, **options)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -10,17 +12,11 @@ from genrec.embeddings import successor_vectors
 from genrec.errors import ConfigError
 
 
-def log(*histories: str) -> InteractionLog:
-    return InteractionLog.from_rows(
-        {"user_id": f"u{user}", "item_id": item, "timestamp": time}
-        for user, history in enumerate(histories)
-        for time, item in enumerate(history)
-    )
-
-
-def test_halves_multiply_to_the_weighted_transitions() -> None:
+def test_halves_multiply_to_the_weighted_transitions(letters_log: Callable[..., InteractionLog]) -> None:
     items = list("abcdef")
-    table = successor_vectors(log("abc", "abd", "ca", "xab"), items, dim=5, gaps=(1.0, 0.5), shrinkage=1.0)
+    table = successor_vectors(
+        letters_log("abc", "abd", "ca", "xab"), items, dim=5, gaps=(1.0, 0.5), shrinkage=1.0
+    )
     counts = {
         ("a", "b"): 3.0,
         ("b", "c"): 1.0,
@@ -41,8 +37,10 @@ def test_halves_multiply_to_the_weighted_transitions() -> None:
     assert not vectors["e"].any()
 
 
-def test_the_same_log_gives_the_same_vectors_whatever_the_order_of_the_ids() -> None:
-    rows = log("abcd", "bcda", "dcab")
+def test_the_same_log_gives_the_same_vectors_whatever_the_order_of_the_ids(
+    letters_log: Callable[..., InteractionLog],
+) -> None:
+    rows = letters_log("abcd", "bcda", "dcab")
     one, two = (successor_vectors(rows, ids, dim=2) for ids in ("abcd", "dbca"))
     assert one.item_ids == two.item_ids
     np.testing.assert_array_equal(one.vectors, two.vectors)
@@ -51,6 +49,8 @@ def test_the_same_log_gives_the_same_vectors_whatever_the_order_of_the_ids() -> 
 @pytest.mark.parametrize(
     "wrong", [{"dim": 4}, {"dim": 0}, {"dim": 2, "gaps": ()}, {"dim": 2, "shrinkage": -1}]
 )
-def test_what_cannot_be_done_is_refused(wrong: dict[str, object]) -> None:
+def test_what_cannot_be_done_is_refused(
+    wrong: dict[str, object], letters_log: Callable[..., InteractionLog]
+) -> None:
     with pytest.raises(ConfigError):
-        successor_vectors(log("abcd"), "abcd", **wrong)
+        successor_vectors(letters_log("abcd"), "abcd", **wrong)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -13,16 +15,10 @@ from genrec.tasks.item_sequences import NOTHING, collate_items
 ITEMS = ["a", "b", "c", "d"]
 
 
-def log(*histories: str) -> InteractionLog:
-    return InteractionLog.from_rows(
-        {"user_id": f"u{user}", "item_id": item, "timestamp": time}
-        for user, history in enumerate(histories)
-        for time, item in enumerate(history)
-    )
-
-
-def test_every_item_predicts_the_next_and_foreign_ones_are_left_out() -> None:
-    rows = ItemSequences(ITEMS, log("abcd", "b", "cxa", "xd"))
+def test_every_item_predicts_the_next_and_foreign_ones_are_left_out(
+    letters_log: Callable[..., InteractionLog],
+) -> None:
+    rows = ItemSequences(ITEMS, letters_log("abcd", "b", "cxa", "xd"))
     assert len(rows) == 2
     assert rows[0]["items"].tolist() == [0, 1, 2]
     assert rows[0]["labels"].tolist() == [1, 2, 3]
@@ -30,9 +26,9 @@ def test_every_item_predicts_the_next_and_foreign_ones_are_left_out() -> None:
     assert rows[1]["labels"].tolist() == [0]
 
 
-def test_a_long_history_gives_another_window_each_epoch() -> None:
+def test_a_long_history_gives_another_window_each_epoch(letters_log: Callable[..., InteractionLog]) -> None:
     history = "abcdcbabdcabcdabca"
-    rows = ItemSequences(ITEMS, log(history), max_history=5, seed=1)
+    rows = ItemSequences(ITEMS, letters_log(history), max_history=5, seed=1)
     whole = [ITEMS.index(item) for item in history]
     seen = set()
     for epoch in range(60):
@@ -47,14 +43,14 @@ def test_a_long_history_gives_another_window_each_epoch() -> None:
     assert seen == set(range(len(history) - 5))
 
 
-def test_batches_are_padded_on_the_right() -> None:
-    rows = ItemSequences(ITEMS, log("abcd", "ca"))
+def test_batches_are_padded_on_the_right(letters_log: Callable[..., InteractionLog]) -> None:
+    rows = ItemSequences(ITEMS, letters_log("abcd", "ca"))
     batch = collate_items([rows[1], rows[0]])
     assert batch["items"].tolist() == [[2, 0, 0], [0, 1, 2]]
     assert batch["labels"].tolist() == [[0, NOTHING, NOTHING], [1, 2, 3]]
 
 
-def test_nothing_to_learn_is_an_error() -> None:
+def test_nothing_to_learn_is_an_error(letters_log: Callable[..., InteractionLog]) -> None:
     with pytest.raises(DataError, match="none with 2 items"):
-        ItemSequences(ITEMS, log("a", "xyz"))
-    assert np.array(ItemSequences(ITEMS, log("ab"))[0]["items"]).dtype == np.int64
+        ItemSequences(ITEMS, letters_log("a", "xyz"))
+    assert np.array(ItemSequences(ITEMS, letters_log("ab"))[0]["items"]).dtype == np.int64

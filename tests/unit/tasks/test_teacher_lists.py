@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -10,14 +12,6 @@ from genrec.errors import DataError
 from genrec.tasks import ItemAugmentation, ItemSequences, TeacherLists
 
 ITEMS = ["a", "b", "c", "d"]
-
-
-def log(*histories: str) -> InteractionLog:
-    return InteractionLog.from_rows(
-        {"user_id": f"u{user}", "item_id": item, "timestamp": time}
-        for user, history in enumerate(histories)
-        for time, item in enumerate(history)
-    )
 
 
 def test_labels_are_drawn_by_the_shares_and_silence_leaves_what_came_next() -> None:
@@ -36,9 +30,11 @@ def test_half_of_the_labels_are_the_teachers() -> None:
     assert abs((drawn == 5).mean() - 0.5) < 0.02
 
 
-def test_each_position_has_its_own_list_in_windows_and_beside_foreign_items() -> None:
+def test_each_position_has_its_own_list_in_windows_and_beside_foreign_items(
+    letters_log: Callable[..., InteractionLog],
+) -> None:
     history = "abcdcbabdcabcdabca"
-    train = log("xab", history)
+    train = letters_log("xab", history)
     named = np.arange(len(train.items))[:, None]  # the list of a position names the position itself
     teacher = TeacherLists.of(named, np.ones_like(named), share=1.0)
     rows = ItemSequences(ITEMS, train, max_history=5, teacher=teacher)
@@ -70,10 +66,12 @@ def test_bad_lists_are_refused(rows: np.ndarray, shares: np.ndarray, share: floa
         TeacherLists.of(rows, shares, share)
 
 
-def test_lists_of_another_log_or_beside_moving_rows_are_refused() -> None:
+def test_lists_of_another_log_or_beside_moving_rows_are_refused(
+    letters_log: Callable[..., InteractionLog],
+) -> None:
     teacher = TeacherLists.of(np.zeros((3, 1), dtype=int), np.ones((3, 1)), share=0.5)
     with pytest.raises(DataError, match="another log"):
-        ItemSequences(ITEMS, log("abcd"), teacher=teacher)
+        ItemSequences(ITEMS, letters_log("abcd"), teacher=teacher)
     with pytest.raises(DataError, match="fixed positions"):
-        ItemSequences(ITEMS, log("abc"), teacher=teacher, augmentation=ItemAugmentation(crop=0.5))
-    ItemSequences(ITEMS, log("abc"), teacher=teacher, augmentation=ItemAugmentation(far_targets=0.5))
+        ItemSequences(ITEMS, letters_log("abc"), teacher=teacher, augmentation=ItemAugmentation(crop=0.5))
+    ItemSequences(ITEMS, letters_log("abc"), teacher=teacher, augmentation=ItemAugmentation(far_targets=0.5))
