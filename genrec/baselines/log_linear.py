@@ -21,18 +21,21 @@ from genrec.errors import DataError
 logger = logging.getLogger(__name__)
 
 BLOCK = 1024  # histories put together at once
+MOST_REPEAT = 10.0  # bound of the factor of repeats, a logarithm
 
 
 class LogLinearMixture:
     """Ranks by `sum_j weight_j * log(floor + p_j(item))` over the items that any part names.
 
-    A logarithmic opinion pool (Genest and Zidek 1986, section 3.3): where a sum of probabilities lets one
+    An item of the history itself gets `repeat` on top: neighbours like what they already know, and whether
+    anybody takes it twice is a matter of the data. A logarithmic opinion pool (Genest and Zidek 1986, section 3.3): where a sum of probabilities lets one
     sure part carry an item to the top alone, a product asks the others too. An item that a part's list lacks
     has probability 0 there, so `floor` says how much that counts.
 
     Args:
         parts: The rankers with their exponents; a part of weight 0 is not asked.
         floor: Added to every probability.
+        repeat: Added to the score of an item that the history holds; negative where nothing is bought twice.
         depth: Items asked of each part; None = twice as many as asked for, at least 100.
         name: Name in reports.
 
@@ -45,6 +48,7 @@ class LogLinearMixture:
         parts: Sequence[Part],
         *,
         floor: float = 1e-3,
+        repeat: float = 0.0,
         depth: int | None = None,
         name: str = "log-linear mixture",
     ) -> None:
@@ -52,6 +56,7 @@ class LogLinearMixture:
             raise DataError("the floor of probabilities is not positive", received=floor, remedy="give 1e-3")
         self.parts = checked_parts(parts)
         self.floor = floor
+        self.repeat = repeat
         self.depth = depth
         self.name = name
 
@@ -74,7 +79,8 @@ class LogLinearMixture:
         for start in range(0, len(rows), BLOCK):
             block = slice(start, start + BLOCK)
             candidates, logs = pooled(rows[block], values[block], self.floor)
-            sums = np.where(candidates > 0, logs @ weights, -np.inf)  # [block, candidates]
+            sums = logs @ weights + self.repeat * repeated(candidates, names, histories[block])
+            sums = np.where(candidates > 0, sums, -np.inf)  # [block, candidates]
             order = np.argsort(-sums, axis=1, kind="stable")[:, :k]
             width = order.shape[1]
             best = np.take_along_axis(sums, order, axis=1)
@@ -130,11 +136,24 @@ def pooled(rows: np.ndarray, values: np.ndarray, floor: float) -> tuple[np.ndarr
     return candidates, np.log(logs)
 
 
+def repeated(candidates: np.ndarray, names: np.ndarray, histories: Sequence[Sequence[str]]) -> np.ndarray:
+    """Which candidates the history holds: bool `[n, c]`, for rows of `names` as `pooled` gives them."""
+    row_of = {item: row for row, item in enumerate(names)}
+    known = [
+        line * len(names) + row_of[item]
+        for line, history in enumerate(histories)
+        for item in history
+        if item in row_of
+    ]
+    found: np.ndarray = np.isin(candidates + len(names) * np.arange(len(candidates))[:, None], known)
+    return found
+
+
 def fit_log_linear(
     parts: Sequence[Part],
     validation: Cases,
     *,
-    floors: Sequence[float] = (1e-3, 1e-4, 1e-2),
+    floors: Sequence[float] = (1e-4, 1e-3, 3e-3, 1e-2, 3e-2),
     depth: int = 100,
     max_cases: int = 10_000,
     log_file: str | Path | None = None,
@@ -142,8 +161,10 @@ def fit_log_linear(
 ) -> LogLinearMixture:
     """The exponents under which the validation targets are most likely among the items named.
 
-    The likelihood is concave, so there is one answer; exponents are not negative. Cases whose target no part
-    names teach nothing and are left out.
+    The likelihood is concave, so there is one answer; exponents are not negative. Fitted with them is the
+    factor of items that the history holds, between -10 and 10; where no validation target is such an item it
+    ends at -10, which leaves them out of any list that has others. Cases whose target no part names teach
+    nothing and are left out.
 
     Args:
         parts: The rankers and their scales; their weights do not matter.
@@ -171,11 +192,13 @@ def fit_log_linear(
             received=f"{len(cases)} cases",
             remedy="check that the rankers know the catalog, or ask for longer lists (depth)",
         )
-    tried, best = [], (np.inf, np.zeros(len(parts)), floors[0])
+    known = [history for history, there in zip(cases.histories, hit, strict=True) if there]
+    tried, best = [], (np.inf, np.zeros(len(parts) + 1), floors[0])
     for floor in floors:
         candidates, logs = pooled(rows[hit], values[hit], floor)
+        logs = np.concatenate([logs, repeated(candidates, names, known)[:, :, None]], axis=2)
         there, true = candidates > 0, candidates == targets[hit][:, None]
-        wanted = logs[true]  # [cases, parts]
+        wanted = logs[true]  # [cases, parts + 1]
 
         def loss(
             weights: np.ndarray,
@@ -192,15 +215,21 @@ def fit_log_linear(
             return float(value), (expected - wanted).mean(axis=0)
 
         found = minimize(
-            loss, np.ones(len(parts)), jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(parts)
+            loss,
+            np.append(np.ones(len(parts)), 0.0),
+            jac=True,
+            method="L-BFGS-B",
+            bounds=[*[(0, None)] * len(parts), (-MOST_REPEAT, MOST_REPEAT)],
         )
-        tried.append({"floor": floor, "loss": float(found.fun), "weights": [float(w) for w in found.x]})
+        *weights, repeat = map(float, found.x)
+        tried.append({"floor": floor, "loss": float(found.fun), "weights": weights, "repeat": repeat})
         if found.fun < best[0]:
             best = (float(found.fun), found.x, floor)
     if log_file is not None:
         Path(log_file).parent.mkdir(parents=True, exist_ok=True)
         atomic_write_text(Path(log_file), "\n".join(map(json.dumps, tried)) + "\n")
-    chosen = [Part(part.ranker, float(w), part.scale) for part, w in zip(parts, best[1], strict=True)]
+    *exponents, repeat = map(float, best[1])
+    chosen = [Part(part.ranker, w, part.scale) for part, w in zip(parts, exponents, strict=True)]
     shown = ", ".join(f"{part.ranker.name} {part.weight:.3f}" for part in chosen)
-    logger.info("%s: floor %g, %s", name, best[2], shown)
-    return LogLinearMixture(chosen, floor=best[2], depth=depth, name=name)
+    logger.info("%s: floor %g, %s, repeats %.3f", name, best[2], shown, repeat)
+    return LogLinearMixture(chosen, floor=best[2], repeat=repeat, depth=depth, name=name)

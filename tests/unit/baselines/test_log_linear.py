@@ -48,6 +48,29 @@ def test_scores_are_those_of_the_formula_and_equal_ones_stand_in_canonical_order
     assert np.isneginf(scores[0, 4])
 
 
+def test_an_item_of_the_history_gets_the_factor_of_repeats() -> None:
+    table = Told(np.array([[0.6, 0.3, 0, 0.1, 0, 0]]))
+    histories = [["0", "i0", "i3"], ["0"], ["0", "i1", "elsewhere"]]
+    items, scores = LogLinearMixture([Part(table)], floor=0.01, repeat=-2.0).rank(histories, 3)
+    assert items.tolist() == [["i1", "i0", "i3"], ["i0", "i1", "i3"], ["i0", "i3", "i1"]]
+    assert scores[0].tolist() == pytest.approx([np.log(0.31), np.log(0.61) - 2, np.log(0.11) - 2])
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25])
+def test_the_factor_of_repeats_is_what_validation_says(share: float) -> None:
+    rng = np.random.default_rng(2)
+    table = rng.dirichlet(np.ones(6), size=2000)
+    known = rng.integers(6, size=2000)
+    targets = []
+    for row, item in zip(table, known, strict=True):
+        weights = row * np.where(np.arange(6) == item, share, 1.0)
+        targets.append(ITEMS[rng.choice(6, p=weights / weights.sum())])
+    histories = [[str(i), ITEMS[item]] for i, item in enumerate(known)]
+    cases = Cases([f"u{i}" for i in range(2000)], histories, targets)
+    fitted = fit_log_linear([Part(Told(table))], cases, floors=(1e-4,))
+    assert fitted.repeat == pytest.approx(np.log(share) if share else -10.0, abs=0.25)
+
+
 def test_a_list_depends_on_its_own_history_alone() -> None:
     rng = np.random.default_rng(0)
     parts = [Part(Told(rng.dirichlet(np.ones(6), size=9)), weight) for weight in (0.5, 1.5)]
