@@ -28,9 +28,10 @@ class LogLinearMixture:
     """Ranks by `sum_j weight_j * log(floor + p_j(item))` over the items that any part names.
 
     An item of the history itself gets `repeat` on top: neighbours like what they already know, and whether
-    anybody takes it twice is a matter of the data. A logarithmic opinion pool (Genest and Zidek 1986, section 3.3): where a sum of probabilities lets one
-    sure part carry an item to the top alone, a product asks the others too. An item that a part's list lacks
-    has probability 0 there, so `floor` says how much that counts.
+    anybody takes it twice is a matter of the data. A logarithmic opinion pool (Genest and Zidek 1986, section
+    3.3): where a sum of probabilities lets one sure part carry an item to the top alone, a product asks the
+    others too. An item that a part's list lacks has probability 0 there, so `floor` says how much that
+    counts.
 
     Args:
         parts: The rankers with their exponents; a part of weight 0 is not asked.

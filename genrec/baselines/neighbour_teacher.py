@@ -105,8 +105,6 @@ def neighbour_teacher(
         parts = [
             Part(ranker, power, "share") for ranker, power in zip([*fixed, *counted], powers, strict=True)
         ]
-        return LogLinearMixture(
-            parts, floor=fitted.floor, repeat=fitted.repeat, depth=DEPTH, name="teacher"
-        )
+        return LogLinearMixture(parts, floor=fitted.floor, repeat=fitted.repeat, depth=DEPTH, name="teacher")
 
     return cross_fitted_lists(of_others, train, names, k=k, folds=folds, max_history=max_history, seed=seed)
