@@ -5,7 +5,6 @@ Does not know items, vectors or quantizers: plain arrays only.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +35,7 @@ class IdDiagnostics:
         codes_used: Codes of each position that some item has.
         perplexity: Exponential of the entropy of each position's codes; equal to the size when used evenly.
         gini: How unevenly the items of each position fall on all of its codes: 0 = evenly, near 1 = on one.
+        terminated: Whether an ID may end before the last position.
     """
 
     num_items: int
@@ -48,6 +48,7 @@ class IdDiagnostics:
     codes_used: tuple[int, ...]
     perplexity: tuple[float, ...]
     gini: tuple[float, ...]
+    terminated: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
@@ -56,7 +57,8 @@ class IdDiagnostics:
 
     def to_markdown(self) -> str:
         """A short report with one table row a position."""
-        capacity = math.prod(self.codebook_sizes)
+        spec = SemanticIdSpec(self.codebook_sizes, self.terminated)
+        length = f"{'1 to ' if self.terminated and spec.length > 1 else ''}{spec.length} codes"
         before = "not known" if self.shared_before is None else f"{self.shared_before:.1%}"
         crowd = (
             "" if self.largest_group_before is None else f" (at most {self.largest_group_before} on one ID)"
@@ -64,7 +66,7 @@ class IdDiagnostics:
         after = f"{self.shared_after:.1%} (at most {self.largest_group_after} on one ID)"
         moved = "" if self.moved is None else f"- IDs changed to make them unique: {self.moved:.1%}\n"
         lines = [
-            f"- items: {self.num_items:,} on {capacity:,} possible IDs of {len(self.codebook_sizes)} codes",
+            f"- items: {self.num_items:,} on {spec.capacity:,} possible IDs of {length}",
             f"- items sharing an ID before: {before}{crowd}",
             f"- items sharing an ID after: {after}",
         ]
@@ -128,6 +130,7 @@ def diagnose(
         codes_used=tuple(int((count > 0).sum()) for count in counts),
         perplexity=tuple(perplexity(count) for count in counts),
         gini=tuple(gini(count, size) for count, size in zip(counts, sizes, strict=True)),
+        terminated=terminated,
     )
 
 

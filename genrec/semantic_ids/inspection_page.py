@@ -106,7 +106,7 @@ def _positions(inspection: IdInspection) -> str:
             f"{usage.codes_used[position]:,} ({usage.codes_used[position] / size:.0%})",
             f"{usage.perplexity[position]:.1f}",
             f"{usage.gini[position]:.2f}",
-            f"{int(inspection.counts[position][0]):,}",
+            f"{int(inspection.counts[position].max(initial=0)):,}",
         ]
         for position, size in enumerate(usage.codebook_sizes)
     ]

@@ -52,6 +52,14 @@ def test_markdown_without_native_codes_says_so() -> None:
     assert "not known" in diagnose(CODES, (4, 4)).to_markdown()
 
 
+def test_room_for_ids_of_unequal_length_counts_every_length() -> None:
+    codes = np.array([[0, -1, -1], [0, 3, -1], [2, 0, 1]], dtype=np.int32)
+    found = diagnose(codes, (4, 4, 2), terminated=True)
+    assert found.terminated
+    assert "3 on 52 possible IDs of 1 to 3 codes" in found.to_markdown()  # 4 + 4 * 4 + 4 * 4 * 2
+    assert "4 on 16 possible IDs of 2 codes" in diagnose(CODES, (4, 4)).to_markdown()
+
+
 def test_no_items() -> None:
     found = diagnose(np.empty((0, 2), dtype=np.int32), (4, 4), np.empty((0, 2), dtype=np.int32))
     assert (found.num_items, found.shared_after, found.codes_used) == (0, 0.0, (0, 0))

@@ -79,6 +79,14 @@ def test_first_codes_that_are_kinds_agree_with_everything(found: IdInspection) -
     assert found.usage.gini == pytest.approx((0, 0, 0.25))
 
 
+def test_a_position_that_no_id_reaches_is_shown_empty(tmp_path: Path) -> None:
+    codes = np.array([[0, 1, -1], [2, -1, -1], [3, 3, -1]])
+    found = inspect_ids(["a", "b", "c"], codes, SemanticIdSpec((4, 8, 4), terminated=True))
+    page = inspection_page(found, draw_inspection(found, tmp_path))
+    assert re.search(r"<tr><td>c</td><td>4</td><td>0 \(0%\)</td>.*?<td>0</td></tr>", page)
+    assert len(found.counts[2]) == 0
+
+
 def test_codes_that_say_nothing_are_at_chance() -> None:
     ids, codes, items, log, table = shop()
     shuffled = codes[np.random.default_rng(5).permutation(len(codes))]
