@@ -32,6 +32,7 @@ class Meter(TrainerCallback):
         patience: Validations without a better one before the run stops.
         most_tokens: Tokens after which it stops.
         most_seconds: Time after which it stops, validations counted.
+        kept: File that what was measured so far is written to after each validation; None = nowhere.
         points: Tokens, seconds, processor seconds and NDCG@10 at every validation.
     """
 
@@ -41,6 +42,7 @@ class Meter(TrainerCallback):
     most_tokens: float
     most_seconds: float = float("inf")
     validate: Callable[[Any], float] | None = None
+    kept: Path | None = None
     tokens: int = 0
     seconds: float = 0.0
     processor: float = 0.0
@@ -68,6 +70,8 @@ class Meter(TrainerCallback):
         logger.info(
             "step %d: %d tokens, %.0f s, NDCG@10 %.4f", state.global_step, *self.points[-1][:2], value
         )
+        if self.kept is not None:
+            self.save(self.kept)
         best = int(np.argmax([point[3] for point in self.points]))
         worse = len(self.points) - 1 - best
         spent = self.tokens >= self.most_tokens or time.perf_counter() - self._first >= self.most_seconds
@@ -75,12 +79,12 @@ class Meter(TrainerCallback):
         self._began = time.perf_counter(), time.process_time()
 
     def save(self, path: Path) -> None:
-        """Keeps what a finished run measured."""
+        """Keeps what was measured so far."""
         atomic_write_text(path, json.dumps({"tokens": self.tokens, "points": self.points}))
 
     @classmethod
     def load(cls, path: Path) -> Meter:
-        """A finished run, as `save` kept it."""
+        """A run, as `save` kept it."""
         kept = json.loads(path.read_text(encoding="utf-8"))
         return cls(len, 0, 0, 0, tokens=kept["tokens"], points=[tuple(point) for point in kept["points"]])
 

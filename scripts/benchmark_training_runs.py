@@ -39,7 +39,8 @@ class Contest:
         recipe: Data, IDs, model and training.
         every_steps: Optimiser steps between validations.
         most_seconds: Hard limit of a run, validations counted.
-        kept: Folder in which finished runs lie; they are not run again. None = nothing is kept.
+        kept: Folder in which finished runs lie; they are not run again. What one under way has measured so
+            far lies beside them, as `<run>.partial.json`, which `Meter.load` reads. None = nothing is kept.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Contest:
     ) -> None:
         self.recipe, self.every_steps = recipe, every_steps
         self.most_seconds, self.kept = most_seconds, kept
+        self.partial: Path | None = None  # of the run under way
         self.inputs: Inputs = load_inputs(recipe)
         build_ids(recipe, self.inputs)
         self.catalog = load_catalog(recipe)
@@ -66,13 +68,15 @@ class Contest:
         self.kept.mkdir(parents=True, exist_ok=True)
         path = self.kept / f"{self.recipe.name}-{self.recipe.seed}-{name}.json"
         if not path.exists():
+            self.partial = path.with_suffix(".partial.json")
             run().save(path)
+            self.partial.unlink(missing_ok=True)
         return Meter.load(path)
 
     def meter(self, collate: Any, most_tokens: float) -> Meter:
         """The meter of a run, still without its validation."""
         patience = self.recipe.align.patience
-        return Meter(collate, self.every_steps, patience, most_tokens, self.most_seconds)
+        return Meter(collate, self.every_steps, patience, most_tokens, self.most_seconds, kept=self.partial)
 
     def arguments(self, folder: str, batch: int) -> dict[str, Any]:
         """The training arguments that all runs share."""

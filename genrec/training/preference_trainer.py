@@ -33,6 +33,7 @@ from genrec.training.faults import FiniteLoss, told_faults
 from genrec.training.interrupt import PoliteStop
 from genrec.training.loss import SemanticIdLoss
 from genrec.training.loss_curve import LossCurve
+from genrec.training.mixed_precision import last_states
 from genrec.training.preference_collator import PreferenceCollator
 from genrec.training.preference_config import PreferenceConfig
 from genrec.training.sharding import is_sharded
@@ -173,16 +174,19 @@ class PreferenceTrainer(DPOTrainer):
 
     def log_probs(self, model: nn.Module, inputs: dict[str, Any]) -> Tensor:
         """Log-probability of the chosen item and of each rejected one, float32 `[1 + n, rows]`, in nats."""
-        out = model(
-            input_ids=inputs["input_ids"],
-            attention_mask=inputs["attention_mask"],
-            output_hidden_states=True,
-            use_cache=False,
-            logits_to_keep=1,
-        )
-        head = OutputHead.of(self.accelerator.unwrap_model(model))
+        replicated = isinstance(model, nn.DataParallel)  # only what its replicas return is gathered
+        plain = self.accelerator.unwrap_model(model)
+        with last_states(plain) as caught:
+            out = model(
+                input_ids=inputs["input_ids"],
+                attention_mask=inputs["attention_mask"],
+                output_hidden_states=replicated,
+                use_cache=False,
+                logits_to_keep=1,
+            )
+        states = out.hidden_states[-1] if replicated else caught[0]
         found = self.semantic_id_loss.log_probs(
-            out.hidden_states[-1], head, inputs["input_ids"], inputs["labels"]
+            states, OutputHead.of(plain), inputs["input_ids"], inputs["labels"]
         )
         return found.view(self.sides, -1)
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -84,6 +84,33 @@ def test_a_kept_run_is_read_and_not_run_again(part: Part, tmp_path: Path) -> Non
     ran.save(tmp_path / "run.json")
     read = meter.load(tmp_path / "run.json")
     assert (read.tokens, read.points, read.best) == (ran.tokens, ran.points, 0.5)
+
+
+def test_a_run_that_was_stopped_leaves_what_it_had_measured_and_is_run_again(
+    part: Part, tmp_path: Path
+) -> None:
+    contest_class, meter_class = part("runs").Contest, part("meter").Meter
+    contest = contest_class.__new__(contest_class)
+    contest.recipe, contest.every_steps = Recipe.load("quickstart"), 1
+    contest.kept, contest.partial, contest.most_seconds = tmp_path, None, math.inf
+    partial, values = tmp_path / "quickstart-0-packed.partial.json", iter([0.1, 0.2])
+
+    def run(stopped: bool) -> object:
+        meter = contest.meter(len, math.inf)
+        meter.validate = lambda model: next(values)
+        meter.on_train_begin(None, None, None)
+        meter([{"input_ids": [1, 2, 3]}])
+        meter.on_step_end(None, SimpleNamespace(global_step=1), SimpleNamespace(), model=None)
+        assert meter_class.load(partial).points == meter.points
+        if stopped:
+            raise KeyboardInterrupt
+        return meter
+
+    with pytest.raises(KeyboardInterrupt):
+        contest.once("packed", lambda: run(stopped=True))
+    assert (meter_class.load(partial).tokens, meter_class.load(partial).best) == (3, 0.1)
+    assert contest.once("packed", lambda: run(stopped=False)).best == 0.2
+    assert [path.name for path in tmp_path.iterdir()] == ["quickstart-0-packed.json"]
 
 
 def test_a_run_on_its_own_is_kept_and_compared_with_none(

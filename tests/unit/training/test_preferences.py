@@ -156,6 +156,23 @@ def test_probabilities_are_those_of_the_loss_of_alignment(
                 assert float(found[row]) == pytest.approx(-float(total), abs=1e-4)
 
 
+def test_no_layer_but_the_last_is_asked_for(
+    aligned: Callable[..., AlignmentTrainer],
+    preferring: Callable[..., PreferenceTrainer],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trainer = preferring(aligned(lora_r=4))
+    asked, forward = [], trainer.model.forward
+
+    def watched(*args: Any, **kwargs: Any) -> Any:
+        asked.append(kwargs["output_hidden_states"])
+        return forward(*args, **kwargs)
+
+    monkeypatch.setattr(trainer.model, "forward", watched)
+    trainer.compute_loss(trainer.model, batch_of(trainer))
+    assert asked == [False, False]  # the model and its reference
+
+
 def test_a_run_cut_off_and_resumed_equals_one_that_was_not(
     aligned: Callable[..., AlignmentTrainer], preferring: Callable[..., PreferenceTrainer], tmp_path: Path
 ) -> None:
