@@ -61,15 +61,20 @@ class EncoderDecoderSteps:
         self.paths = RowPaths(len(real), real.device)
         self.last: Any = None  # the cache of a row for every row of the last step
         self.width = 1  # rows a prompt of the last step
+        self.longest = 0  # tokens of each of its rows that `last` holds, what fills up a shorter one included
 
     def step(self, tokens: Tensor, parent: Tensor) -> Tensor:
         """Adds rows; see `StepModel.step`."""
         before = self.paths.before
         paths, depth = self.paths.add(tokens, parent)
         batch, new, longest = paths.shape
+        goes_on = (
+            self.last is not None and longest == self.longest + 1
+        )  # of the deepest rows of the last step
+        goes_on = goes_on and bool((parent >= before).all()) and bool((depth == longest).all())
         prompt = torch.arange(batch, device=parent.device).repeat_interleave(new)  # [rows]
         flat, depth = paths.flatten(0, 1), depth.flatten()  # [rows, longest], [rows]
-        if self.last is not None and bool((parent >= before).all()) and bool((depth == longest).all()):
+        if goes_on:
             rows = (parent - before).flatten() + prompt * self.width
             self.last.self_attention_cache.reorder_cache(rows)
             if new != self.width:
@@ -80,7 +85,7 @@ class EncoderDecoderSteps:
             self.last.reorder_cache(prompt)
             each = [self.decode(flat[:, i : i + 1], prompt, self.last) for i in range(longest)]
             chosen = at(torch.cat(each, dim=1), depth - 1)  # [rows, 1, vocabulary]
-        self.width = new
+        self.width, self.longest = new, longest
         return chosen.view(batch, new, -1)
 
     def keep(self, prompts: Tensor) -> None:

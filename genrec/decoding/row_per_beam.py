@@ -70,12 +70,17 @@ class RowPerBeamSteps:
         self.paths = RowPaths(len(ids), ids.device)
         self.last: Any = None  # of the rows of the last step
         self.width = 1  # rows of the last step
+        self.longest = 0  # tokens of each of its rows that `last` holds, what fills up a shorter one included
 
     def step(self, tokens: Tensor, parent: Tensor) -> Tensor:
         """Adds rows; see `StepModel.step`."""
         before = self.paths.before
         paths, depth = self.paths.add(tokens, parent)
         batch, new, longest = paths.shape
+        goes_on = (
+            self.last is not None and longest == self.longest + 1
+        )  # of the deepest rows of the last step
+        goes_on = goes_on and bool((parent >= before).all()) and bool((depth == longest).all())
         prompt = torch.arange(batch, device=parent.device).repeat_interleave(new)  # [rows]
         flat, depth = paths.flatten(0, 1), depth.flatten()  # [rows, longest], [rows]
         if self.cache is None:
@@ -83,7 +88,7 @@ class RowPerBeamSteps:
             beyond = torch.arange(longest, device=depth.device) < depth.unsqueeze(1)
             states = self.run(ids, torch.cat([self.real[prompt], beyond], dim=1), None)
             chosen = at(states, self.ids.shape[1] + depth - 1)
-        elif self.last is not None and bool((parent >= before).all()) and bool((depth == longest).all()):
+        elif goes_on:
             rows = (parent - before).flatten() + prompt * self.width
             self.last.reorder_cache(rows)
             chosen = self._onward(self.last, flat, prompt, longest - 1, longest)[-1]
@@ -92,7 +97,7 @@ class RowPerBeamSteps:
             self.last.reorder_cache(prompt)
             by_depth = torch.stack(self._onward(self.last, flat, prompt, 0, longest), dim=1)
             chosen = at(by_depth.squeeze(2), depth - 1)  # [rows, 1, width]
-        self.width = new
+        self.width, self.longest = new, longest
         return chosen.view(batch, new, -1)
 
     def keep(self, prompts: Tensor) -> None:

@@ -153,6 +153,8 @@ def hold(model: PreTrainedModel, backend: SearchBackend, tolerance: float = 1e-4
     step([[4, 4, 6], [5, 6, 4], [6, 5, 5]])  # rows 7 to 9
     step([[7, 0], [2, 9], [0, 1]])  # mixed depths
     step([[10], [11], [0]])
+    step([[0, 12], [12, 0], [12, 0]])  # mixed depths, and then the shallower rows alone
+    step([[13, 13], [14, 14], [14, 14]])
     steps.truncate(7)
     paths = [rows[:7] for rows in paths]
     step([[5, 6], [4, 0], [6, 3]])
