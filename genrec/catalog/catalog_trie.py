@@ -244,13 +244,15 @@ class CatalogTrie:
         """
         values = np.asarray(values)
         wrong = values.dtype.kind not in "fiu" or values.ndim != 1 or len(values) < self.num_rows
-        if wrong or not (values[self.rows] < np.inf).all():
+        with np.errstate(over="ignore"):  # what is beyond float32's range is infinite there
+            own = None if wrong else values[self.rows].astype(np.float32)
+        if own is None or not (own < np.inf).all():
             raise SemanticIdError(
                 "a bonus is one number for each catalog row, below infinity",
                 received=f"{values.dtype} array of shape {values.shape} for {self.num_rows} rows",
                 remedy="pass a float array of as many entries as the catalog has rows",
             )
-        return ItemBonus.of_leaves(values[self.rows].astype(np.float32), self.indptr)
+        return ItemBonus.of_leaves(own, self.indptr)
 
     def save(self, folder: str | Path) -> None:
         """Writes one folder that `load` maps into memory; the format stands in `docs/formats/trie.md`."""

@@ -68,9 +68,7 @@ class EncoderDecoderSteps:
         before = self.paths.before
         paths, depth = self.paths.add(tokens, parent)
         batch, new, longest = paths.shape
-        goes_on = (
-            self.last is not None and longest == self.longest + 1
-        )  # of the deepest rows of the last step
+        goes_on = self.last is not None and longest == self.longest + 1  # from its deepest rows
         goes_on = goes_on and bool((parent >= before).all()) and bool((depth == longest).all())
         prompt = torch.arange(batch, device=parent.device).repeat_interleave(new)  # [rows]
         flat, depth = paths.flatten(0, 1), depth.flatten()  # [rows, longest], [rows]

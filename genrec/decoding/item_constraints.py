@@ -15,7 +15,7 @@ from torch import Tensor
 
 from genrec.catalog import CatalogTrie, ItemBonus, TrieFilter
 from genrec.decoding.trie_levels import TrieLevels
-from genrec.errors import DecodingError
+from genrec.errors import DecodingError, SemanticIdError
 
 Allowed = np.ndarray | Tensor | TrieFilter | Sequence[np.ndarray | Tensor | TrieFilter | None] | None
 Bonus = np.ndarray | Tensor | ItemBonus | Sequence[np.ndarray | Tensor | ItemBonus | None] | None
@@ -91,11 +91,15 @@ class ItemConstraints:
         self.trie = trie
         self.levels = levels
         self.filters = _each(allowed, batch, "allowed", trie.restrict)
+        bonuses = _each(bonus, batch, "bonus", trie.bonus)
+        self._check_made(bonuses)
         self.excluded = None if exclude is None else self._excluded(exclude, batch)
         self.bonuses = [
             None if one is None else tuple(torch.from_numpy(most).to(levels.device) for most in one.most)
-            for one in _each(bonus, batch, "bonus", trie.bonus)
+            for one in bonuses
         ]
+        # a prompt may find nothing: a filter, or a bonus that takes all items out
+        self.closes = any(one is not None and not (one.most[0] > -np.inf).any() for one in bonuses)
         self.shared = len(self.bonuses) == 1
         self.limit = None if limit is None else self._checked_limit(limit)
         self._prepare()
@@ -111,7 +115,20 @@ class ItemConstraints:
         if self.excluded is not None and any(len(leaves) for leaves in self.excluded):
             self.removed = LeafLists(self.excluded, count, device)
         self.filtered = self.listed is not None or self.removed is not None
+        self.closes = self.closes or self.filtered
         self.active = self.filtered or any(one is not None for one in self.bonuses)
+
+    def _check_made(self, bonuses: Sequence[ItemBonus | None]) -> None:
+        """Refuses filters and bonuses that were made ready by the trie of another catalog."""
+        sizes = [one.num_leaves for one in self.filters if one is not None]
+        sizes += [len(one.most[-1]) for one in bonuses if one is not None]
+        wrong = [size for size in sizes if size != self.trie.num_items]
+        if wrong:
+            raise SemanticIdError(
+                "a filter or a bonus was made by the trie of another catalog",
+                received=f"one over {wrong[0]} items for a trie of {self.trie.num_items}",
+                remedy="make it anew by this catalog's trie: catalog.trie.restrict, catalog.trie.bonus",
+            )
 
     def _excluded(self, exclude: Sequence[Any], batch: int) -> list[np.ndarray]:
         """Leaves of the excluded rows that the filters allow, sorted."""
@@ -123,7 +140,14 @@ class ItemConstraints:
             )
         leaf_of_row, found = self.trie.leaf_of_row, []
         for place, rows in enumerate(exclude):
-            numbers = np.asarray(rows, dtype=np.int64)
+            given = np.asarray(rows)
+            if given.dtype == bool:
+                raise DecodingError(
+                    "exclude takes numbers of catalog rows",
+                    received=f"truth values, {len(given)} for prompt {place}",
+                    remedy="pass np.flatnonzero of the mask, or a mask as allowed",
+                )
+            numbers = given.astype(np.int64)
             numbers = numbers[(numbers >= 0) & (numbers < len(leaf_of_row))]
             leaves = np.unique(leaf_of_row[numbers])
             leaves = leaves[leaves >= 0]

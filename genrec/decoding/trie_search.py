@@ -96,7 +96,7 @@ class TrieSearch:
                 self.open.append(layer.at(left.nonzero()[:, 0]))
             elif pruned.shape[1]:
                 self.best_open = self.best_open.maximum(pruned[:, 0])
-            if (self.constraints.filtered or self.levels.ends) and not bool(alive.any()):
+            if (self.constraints.closes or self.levels.ends) and not bool(alive.any()):
                 return None
             nodes = torch.where(alive, grown.child[places], -1)  # [batch, beams]
             scores = torch.where(alive, grown.log_prob[places], NONE)

@@ -185,6 +185,6 @@ def test_filters_and_bonuses_that_do_not_fit_are_refused() -> None:
     for mask in (np.ones(7, dtype=bool), np.ones(8), np.ones((8, 1), dtype=bool)):
         with pytest.raises(SemanticIdError, match="one bool for each catalog row"):
             trie.restrict(mask)
-    for values in (np.zeros(7), np.full(8, np.nan), np.full(8, np.inf), np.full(8, "a")):
+    for values in (np.zeros(7), np.full(8, np.nan), np.full(8, np.inf), np.full(8, 1e39), np.full(8, "a")):
         with pytest.raises(SemanticIdError, match="one number for each catalog row"):
             trie.bonus(values)

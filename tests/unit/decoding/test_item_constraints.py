@@ -139,8 +139,30 @@ def test_everything_at_once(setting: Any, best_rows: Callable[..., list[int]]) -
         assert found.rows[place].tolist() == best_rows(total[place], K, labels, 1)
 
 
+@pytest.mark.parametrize("exact", [False, True])
+def test_a_bonus_that_takes_all_items_out_leaves_nothing(setting: Any, exact: bool) -> None:
+    search, prompts, _ = setting
+    for limit in (None, GroupLimit(np.zeros(ITEMS, dtype=int), 1)):
+        found = search.search(*prompts, K, bonus=np.full(ITEMS, NONE), limit=limit, exact=exact)
+        assert (found.rows == -1).all()
+        assert found.proven.all()
+
+
+def test_filters_and_bonuses_of_another_catalog_are_refused(
+    setting: Any, make_tiny: Callable[..., Any]
+) -> None:
+    search, prompts, _ = setting
+    other = make_tiny(ITEMS - 1).trie
+    with pytest.raises(SemanticIdError, match="the trie of another catalog"):
+        search.search(*prompts, K, allowed=other.restrict(np.ones(ITEMS, dtype=bool)))
+    with pytest.raises(SemanticIdError, match="the trie of another catalog"):
+        search.search(*prompts, K, bonus=[None, None, other.bonus(np.zeros(ITEMS)), None])
+
+
 def test_constraints_that_do_not_fit_are_refused(setting: Any) -> None:
     search, prompts, _ = setting
+    with pytest.raises(DecodingError, match="exclude takes numbers of catalog rows"):
+        search.search(*prompts, K, exclude=[[1], np.ones(ITEMS, dtype=bool), [], []])
     with pytest.raises(DecodingError, match="allowed is one array for all prompts, or one for each"):
         search.search(*prompts, K, allowed=masks()[:3])
     with pytest.raises(DecodingError, match="one list of catalog rows for each prompt"):
