@@ -110,7 +110,7 @@ class SearchTask:
     def write(self, folder: str | Path) -> None:
         """Writes BEIR's layout; reading it back gives the same queries, judgments, ids and texts.
 
-        Columns that BEIR does not know go into its `metadata`.
+        Columns that BEIR does not know go into its `metadata`; a split without a judgment has no file.
         """
         folder = Path(folder)
         rows = self.corpus.table.to_pylist()
@@ -118,6 +118,8 @@ class SearchTask:
         texts = ({"_id": query, "text": text} for query, text in self.queries.items())
         _write_lines(folder / "queries.jsonl", map(json.dumps, texts))
         for split, judgments in self.qrels.items():
+            if not any(judgments.values()):  # a file without a row is refused when it is read
+                continue
             _write_lines(folder / "qrels" / f"{split}.tsv", _judgment_lines(judgments))
 
     def judged(self, split: str = "test") -> list[str]:
@@ -196,12 +198,15 @@ def _texts(source: Source, name: str) -> list[str]:
 
 
 def _document(row: Mapping[str, Any]) -> dict[str, Any]:
+    metadata = row.get("metadata") or {}
+    if not isinstance(metadata, dict):  # BEIR's is an object
+        metadata = {"metadata": metadata}
     own = {name: row[name] for name in row if name not in ("item_id", "title", "description", "metadata")}
     return {
         "_id": row["item_id"],
         "title": row["title"],
         "text": row.get("description", ""),
-        "metadata": {**(row.get("metadata") or {}), **own},
+        "metadata": {**metadata, **own},
     }
 
 

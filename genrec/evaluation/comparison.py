@@ -6,6 +6,7 @@ Does not know files, rankers or how a comparison is shown.
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from genrec.errors import DataError
 from genrec.evaluation.permutation import permutation_test
 from genrec.evaluation.result import EvaluationResult
 from genrec.evaluation.run import RetrievalRun
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,9 @@ def compare_runs(
 ) -> Comparison:
     """Compares runs, each with the first, case by case.
 
+    Slices are shown where all runs have them with the same cases (those of runs with other training logs may
+    differ); the others are named in the log.
+
     Args:
         runs: At least one; two of one name are told apart by their facts.
         resamples: Of the 95 % intervals; 0 = none.
@@ -107,8 +113,15 @@ def compare_runs(
     if seed is None:
         known = runs[0].facts.get("seed", 0)
         seed = known if isinstance(known, int) else 0
+    slices = _common_slices(runs)
     cut = [
-        dataclasses.replace(run, name=name, ks=ks, lists=run.lists[:, : max(ks)])
+        dataclasses.replace(
+            run,
+            name=name,
+            ks=ks,
+            lists=run.lists[:, : max(ks)],
+            slices={name: run.slices[name] for name in slices},
+        )
         for name, run in zip(_names(runs), runs, strict=True)
     ]
     results = tuple(run.result(bootstrap=resamples, seed=seed) for run in cut)
@@ -140,6 +153,25 @@ def _check_comparable(first: RetrievalRun, other: RetrievalRun) -> None:
                 received=f"{theirs} and {ours}",
                 remedy=remedy,
             )
+
+
+def _common_slices(runs: Sequence[RetrievalRun]) -> list[str]:
+    """Names of the slices that all runs have, of the same cases, in the order of the first run."""
+    orders = [_case_order(run) for run in runs]
+    common = []
+    for name, mask in runs[0].slices.items():
+        told = mask[orders[0]]  # [cases]
+        if all(
+            name in run.slices and np.array_equal(run.slices[name][order], told)
+            for run, order in zip(runs[1:], orders[1:], strict=True)
+        ):
+            common.append(name)
+    left_out = sorted({name for run in runs for name in run.slices} - set(common))
+    if left_out:
+        logger.warning(
+            "slices that not all runs have, or that hold other cases, are left out: %s", ", ".join(left_out)
+        )
+    return common
 
 
 def _in_case_order(run: RetrievalRun) -> np.ndarray:

@@ -5,7 +5,7 @@ Does not know how a list was made.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -68,7 +68,7 @@ class RetrievalEvaluator:
         self.seed = seed
         self._items = np.array(canonical_order(item_ids), dtype=object)
         self._row = {item: row for row, item in enumerate(self._items.tolist())}
-        self._check()
+        check_cases(cases.targets, self._row)
         self._catalog = fingerprint(self._items.tolist())
         targets = np.array([self._row[item] for item in cases.targets], dtype=np.int64)  # [cases]
         self._relevance = Relevance.of_targets(targets)
@@ -120,18 +120,22 @@ class RetrievalEvaluator:
         )
         return run.result(bootstrap=self.bootstrap, seed=self.seed)
 
-    def _check(self) -> None:
-        if not len(self.cases):
-            raise DataError(
-                "there is no case to evaluate", remedy="check the split: no user had enough items"
-            )
-        missing = sorted({item for item in self.cases.targets if item not in self._row})
-        if missing:
-            raise DataError(
-                f"{len(missing)} targets are not in the catalog of {len(self._row)} items",
-                received=", ".join(map(repr, missing[:5])) + (", …" if len(missing) > 5 else ""),
-                remedy="evaluate over a catalog that holds every target, or leave those cases out",
-            )
+
+def check_cases(targets: Sequence[str], catalog: Collection[str]) -> None:
+    """Refuses cases that nobody could answer.
+
+    Raises:
+        DataError: There is none, or a target is not in the catalog.
+    """
+    if not targets:
+        raise DataError("there is no case to evaluate", remedy="check the split: no user had enough items")
+    missing = sorted({item for item in targets if item not in catalog})
+    if missing:
+        raise DataError(
+            f"{len(missing)} targets are not in the catalog of {len(catalog)} items",
+            received=", ".join(map(repr, missing[:5])) + (", …" if len(missing) > 5 else ""),
+            remedy="evaluate over a catalog that holds every target, or leave those cases out",
+        )
 
 
 def check_cut_offs(ks: Sequence[int]) -> tuple[int, ...]:

@@ -123,8 +123,13 @@ class EvaluationReport:
         return "\n".join(["# Evaluation", "", *lines, "", *notes, "", *bullets, "", *self._slice_lines()])
 
     def _slice_lines(self) -> list[str]:
-        """The table of the slices, one metric."""
-        metric, slices = self._main_metric(), self.results[0].slices
+        """The table of the slices that all results have, one metric."""
+        metric = self._main_metric()
+        slices = {
+            name: part
+            for name, part in self.results[0].slices.items()
+            if all(name in other.slices and other.slices[name].cases == part.cases for other in self.results)
+        }
         if not slices:
             return []
         names = [f"{name}, {part.cases} cases" for name, part in slices.items()]

@@ -153,7 +153,7 @@ def _case_order(case_ids: tuple[str, ...]) -> list[int]:
 
 
 def _run_lines(run: RetrievalRun, order: list[int]) -> Iterator[str]:
-    tag = quote(run.name, safe="")
+    tag = quote(run.name, safe="") or "-"  # a line has six fields
     names = [quote(item, safe="") for item in run.items.tolist()]
     fillers = {code: name for name, code in FILLERS.items()}
     k = run.lists.shape[1]

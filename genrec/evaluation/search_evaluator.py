@@ -15,7 +15,7 @@ from genrec.data import InteractionLog, SearchTask, canonical_order
 from genrec.errors import DataError
 from genrec.evaluation.asking import asked_lists
 from genrec.evaluation.dialogue_cases import DialogueCases
-from genrec.evaluation.evaluator import check_cut_offs, check_resamples
+from genrec.evaluation.evaluator import check_cases, check_cut_offs, check_resamples
 from genrec.evaluation.metrics import Relevance
 from genrec.evaluation.result import EvaluationResult, masking_rule
 from genrec.evaluation.run import RetrievalRun
@@ -139,6 +139,7 @@ class SearchEvaluator:
             DataError: A target outside the items.
         """
         cases = dialogues.cases
+        check_cases(cases.targets, set(item_ids))
         slices = dialogues.slices()
         if train is not None:
             slices |= case_slices(cases, item_ids, train)

@@ -62,6 +62,14 @@ def test_a_task_written_is_read_back_the_same(tmp_path: Path) -> None:
         assert (tmp_path / "again" / name).read_bytes() == (tmp_path / name).read_bytes()
 
 
+def test_metadata_that_is_a_text_and_a_split_without_judgments_can_be_written(tmp_path: Path) -> None:
+    items = ItemTable.from_rows([{"item_id": "d1", "title": "One", "metadata": "a text", "brand": "B"}])
+    SearchTask(items, {"q": "one"}, {"test": {"q": {"d1": 1}}, "dev": {}, "train": {"q": {}}}).write(tmp_path)
+    again = SearchTask.read(tmp_path)
+    assert again.corpus.row("d1")["metadata"] == {"metadata": "a text", "brand": "B"}
+    assert again.qrels == {"test": {"q": {"d1": 1}}}
+
+
 def test_a_corpus_may_lack_titles_and_files_may_be_packed(tmp_path: Path) -> None:
     import gzip
 

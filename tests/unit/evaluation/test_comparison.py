@@ -112,6 +112,21 @@ def test_runs_of_other_cut_offs_meet_at_the_common_ones() -> None:
     assert found.results[0].metrics == measure(Popularity(LOG, ITEMS), ks=(3, 5)).metrics
 
 
+@pytest.mark.parametrize(
+    ("log", "kept"), [(None, set()), (LOG.take(np.arange(100)), {"short histories (<= 5)"})]
+)
+def test_slices_that_not_all_runs_have_are_left_out(
+    log: InteractionLog | None, kept: set[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_run(measure(Popularity(LOG, ITEMS)), tmp_path / "one")
+    write_run(measure(RandomRanker(ITEMS, seed=1), train=log), tmp_path / "other")
+    for names in (("one", "other"), ("other", "one")):
+        found = compare_folders([tmp_path / name for name in names], tmp_path / "found", resamples=20)
+        for result in found.results:
+            assert set(result.slices) & {"tail items", "short histories (<= 5)"} == kept
+        assert "tail items" in caplog.text
+
+
 def test_runs_of_one_name_are_told_apart() -> None:
     one = run(RandomRanker(ITEMS, seed=1))
     named = [dataclasses.replace(one, facts={"recipe": "a", "seed": seed}) for seed in (1, 2, 2)]

@@ -120,6 +120,16 @@ def test_slices_have_a_table_with_their_cases_and_the_rule() -> None:
     assert "| 25.00 % | 1.2 |" in text
 
 
+def test_slices_that_not_all_rows_have_are_left_out_of_the_table() -> None:
+    part = SliceResult(2, {"recall@5": 0.5, "recall@10": 0.5}, {})
+    both = {"tail items": part, "own": part}
+    other = result("other", 0.1, slices={"tail items": part, "own": dataclasses.replace(part, cases=1)})
+    text = EvaluationReport([result("genrec", 0.1, slices=both), other]).to_markdown()
+    assert "| ranker | tail items, 2 cases |\n" in text
+    text = EvaluationReport([result("genrec", 0.1, slices=both), result("other", 0.1)]).to_markdown()
+    assert "by slice" not in text
+
+
 def test_what_the_leak_probes_found_is_told() -> None:
     leaks = LeakReport(3, 0.0, 0.01, 0.25, 0.1, ("Semantic IDs",))
     report = EvaluationReport([result("genrec", 0.1)], leaks=leaks)

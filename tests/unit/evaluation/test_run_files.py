@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 from collections.abc import Sequence
 from pathlib import Path
@@ -140,6 +141,13 @@ def test_case_numbers_do_not_follow_the_order_of_the_log(
     assert gzip.decompress((tmp_path / "turned" / "qrels.trec.gz").read_bytes()) == one
 
 
+def test_a_run_without_a_name_can_be_read(saved: tuple[Path, EvaluationResult], tmp_path: Path) -> None:
+    run = saved[1].run
+    assert run is not None
+    write_run(dataclasses.replace(run, name="").result(bootstrap=0, seed=0), tmp_path / "run")
+    assert read_run(tmp_path / "run").name == ""
+
+
 def test_an_altered_run_is_refused(saved: tuple[Path, EvaluationResult], tmp_path: Path) -> None:
     folder, result = saved
     write_run(result, tmp_path / "run")
@@ -150,7 +158,5 @@ def test_an_altered_run_is_refused(saved: tuple[Path, EvaluationResult], tmp_pat
 
 
 def test_a_result_without_lists_cannot_be_saved(saved: tuple[Path, EvaluationResult], tmp_path: Path) -> None:
-    import dataclasses
-
     with pytest.raises(DataError, match="kept no lists"):
         write_run(dataclasses.replace(saved[1], run=None), tmp_path / "run")

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genrec.data import Dialogues, ItemTable, SearchTask
+from genrec.data import Dialogues, InteractionLog, ItemTable, SearchTask
 from genrec.errors import DataError
 from genrec.evaluation import DialogueCases, RetrievalEvaluator, SearchEvaluator, read_run, write_run
 
@@ -144,6 +144,13 @@ def test_texts_and_histories_are_measured_on_the_same_cases() -> None:
     assert by_text.slices["seen targets"].metrics["recall@2"] == 1
     assert by_text.slices["unseen targets"].metrics["recall@2"] == 0
     assert by_text.slices["seen targets"].cases == 2
+
+
+def test_a_recommended_item_outside_the_catalog_is_told() -> None:
+    log = InteractionLog.from_rows([{"user_id": "t0", "item_id": "d2"}])
+    for train in (None, log):
+        with pytest.raises(DataError, match="1 targets are not in the catalog of 6 items"):
+            SearchEvaluator.of_dialogues(DialogueCases.of(TALKS), ITEMS[:6], train=train)
 
 
 def test_a_dialogue_cannot_train_and_judge_and_something_must_be_recommended() -> None:
