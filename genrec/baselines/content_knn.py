@@ -6,6 +6,7 @@ Does not know what other users did, nor where the vectors come from.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 
@@ -26,9 +27,9 @@ class ContentKNN:
     """Ranks by the recency-weighted, sharpened cosine of content vectors; nothing is trained.
 
     `score(i) = sum_j decay ** age_j * max(cos(i, j), 0) ** power` over the history's items j other than i
-    (`self_similarity` stands for i itself). With a training log, items without a positive score follow in the
-    order of popularity, with negative scores, and so a history without a known item gets the order of
-    popularity; without one both get the canonical order.
+    (`self_similarity` stands for i itself); 0 for i in the history where `repeats` is off. With a training
+    log, items without a positive score follow in the order of popularity, with negative scores, and so a
+    history without a known item gets the order of popularity; without one both get the canonical order.
 
     Args:
         vectors: Content vectors of at least the catalog; lengths do not matter.
@@ -37,6 +38,8 @@ class ContentKNN:
         decay: Weight of a history item against the next newer one, above 0 and at most 1.
         self_similarity: Sharpened similarity of an item to itself: 1 where people come back for the same one,
             0 where not.
+        repeats: Whether an item of the history scores by its likeness to the others there; off where nobody
+            takes an item twice.
         train: Training log for the order of popularity.
         name: Name in reports.
 
@@ -52,6 +55,7 @@ class ContentKNN:
         power: float = 8.0,
         decay: float = 0.4,
         self_similarity: float = 0.0,
+        repeats: bool = True,
         train: InteractionLog | None = None,
         name: str = "content-knn",
     ) -> None:
@@ -66,6 +70,7 @@ class ContentKNN:
         self.power = power
         self.decay = decay
         self.self_similarity = self_similarity
+        self.repeats = repeats
         self.catalog = CatalogRows(vectors.item_ids if item_ids is None else item_ids)
         content = vectors.vectors_for(self.catalog.names.tolist()).astype(np.float32)  # [items, dim]
         lengths = np.linalg.norm(content, axis=1, keepdims=True)
@@ -115,6 +120,9 @@ class ContentKNN:
         shape = (len(histories), len(used))
         weights = csr_matrix((weights.data, columns, weights.indptr), shape=shape)  # [histories, used]
         scores = weights @ self._similarity(used)  # [histories, items]
+        if not self.repeats:
+            lines = [line for line, history in enumerate(histories) for _ in history]
+            scores[lines, list(chain.from_iterable(histories))] = 0
         return with_back_off(scores, self.back_off)
 
     def _similarity(self, rows: np.ndarray) -> np.ndarray:

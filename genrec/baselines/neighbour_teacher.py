@@ -65,6 +65,7 @@ def neighbour_teacher(
             vectors,
             validation,
             names,
+            repeats=(True,),  # the mixture has one factor of repeats for all
             train=train,
             max_cases=TUNED_ON,
             log_file=log_folder / "content-knn.jsonl",

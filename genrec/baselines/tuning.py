@@ -78,11 +78,12 @@ def tune_content_knn(
     powers: Sequence[float] = (8.0, 4.0, 16.0),
     decays: Sequence[float] = (0.4, 0.2, 0.6),
     self_similarities: Sequence[float] = (0.0, 1.0),
+    repeats: Sequence[bool] = (True, False),
     train: InteractionLog | None = None,
     max_cases: int = 4_000,
     log_file: str | Path | None = None,
 ) -> ContentKNN:
-    """Chooses power and decay of `ContentKNN` together, then the similarity of an item to itself.
+    """Chooses power and decay of `ContentKNN` together, then self-similarity, then whether items repeat.
 
     History items are not masked. Of equal values the first one tried stays; the first of each list is the
     default.
@@ -94,6 +95,7 @@ def tune_content_knn(
         powers: Tried.
         decays: Tried.
         self_similarities: Tried.
+        repeats: Tried.
         train: Training log for the order of popularity.
         max_cases: A larger validation set is sampled (seed 0).
         log_file: Where all that was tried is kept, as JSON lines.
@@ -110,16 +112,15 @@ def tune_content_knn(
             power=chosen["power"],
             decay=chosen["decay"],
             self_similarity=chosen["self_similarity"],
+            repeats=chosen["repeats"],
             train=train,
         )
 
-    grid = [
-        {"power": power, "decay": decay, "self_similarity": self_similarities[0]}
-        for power in powers
-        for decay in decays
-    ]
+    first = {"self_similarity": self_similarities[0], "repeats": repeats[0]}
+    grid = [{"power": power, "decay": decay, **first} for power in powers for decay in decays]
     best = search.over(make, grid)
-    search.over(make, [best | {"self_similarity": similarity} for similarity in self_similarities[1:]])
+    best = search.over(make, [best | {"self_similarity": similarity} for similarity in self_similarities[1:]])
+    search.over(make, [best | {"repeats": allowed} for allowed in repeats[1:]])
     return search.chosen(make)
 
 

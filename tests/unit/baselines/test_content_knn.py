@@ -49,6 +49,20 @@ def test_the_nearest_content_comes_first_and_the_item_itself_does_not(
     assert scores[0, items[0] == item_ids[3]] < 0
 
 
+def test_without_repeats_an_item_of_the_history_scores_nothing(
+    vectors: EmbeddingTable, item_ids: list[str], train: InteractionLog
+) -> None:
+    history = [item_ids[3], item_ids[7], item_ids[3], "gone"]  # the first two are of the same content
+    with_them, scores = ContentKNN(vectors).rank([history, []], 40)
+    without, fewer = ContentKNN(vectors, repeats=False, train=train).rank([history, []], 40)
+    assert set(with_them[0, :2]) == {item_ids[3], item_ids[7]}
+    left = [item for item, score in zip(with_them[0], scores[0], strict=True) if score > 0][2:]
+    assert without[0, : len(left)].tolist() == left
+    assert fewer[0, : len(left)] == pytest.approx(scores[0, 2 : 2 + len(left)])
+    assert (fewer[0, len(left) :] < 0).all()
+    assert sorted(without[0]) == sorted(item_ids)
+
+
 def test_without_a_score_the_order_is_popularity_or_canonical(
     train: InteractionLog, vectors: EmbeddingTable, item_ids: list[str]
 ) -> None:

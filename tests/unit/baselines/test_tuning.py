@@ -90,6 +90,17 @@ def test_content_parameters_are_chosen_the_same_way(
             assert best >= mean_ndcg(ContentKNN(vectors, power=power, decay=decay, train=train), validation)
 
 
+def test_content_knn_leaves_items_of_the_history_out_where_that_is_better(
+    vectors: EmbeddingTable, item_ids: list[str]
+) -> None:
+    histories = [(item_ids[3], item_ids[7]), (item_ids[7], item_ids[3])]  # two of the same content
+    nearest, _ = ContentKNN(vectors, repeats=False).rank(histories, 1)
+    elsewhere = Cases(("u", "v"), histories, tuple(nearest[:, 0]))
+    assert not tune_content_knn(vectors, elsewhere).repeats
+    again = Cases(("u", "v"), histories, (item_ids[3], item_ids[7]))
+    assert tune_content_knn(vectors, again).repeats
+
+
 def test_a_large_validation_set_is_sampled(
     train: InteractionLog, validation: Cases, item_ids: list[str]
 ) -> None:
