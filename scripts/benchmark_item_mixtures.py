@@ -47,6 +47,7 @@ from genrec.evaluation import (
 )
 from genrec.ranking import Ranker
 
+TUNED_ON = 4000  # validation cases
 NEIGHBOURS = ("content-knn", "bm25", "item-knn", "markov-knn")
 Makers = dict[str, Callable[[], Ranker]]
 
@@ -67,10 +68,10 @@ def baselines(arguments: argparse.Namespace, split: Split, ids: list[str]) -> di
     makers: dict[str, Callable[[], Ranker]] = {
         "popularity": lambda: Popularity(train, ids),
         "item-knn": lambda: tune_item_knn(
-            train, validation, ids, max_cases=4000, log_file=output / "item-knn.jsonl"
+            train, validation, ids, max_cases=TUNED_ON, log_file=output / "item-knn.jsonl"
         ),
         "markov-knn": lambda: tune_markov_knn(
-            train, validation, ids, max_cases=4000, log_file=output / "markov.jsonl"
+            train, validation, ids, max_cases=TUNED_ON, log_file=output / "markov.jsonl"
         ),
         "content-knn": content,
         "bm25": lambda: BM25(items, ids, fields=arguments.fields),
@@ -131,9 +132,13 @@ def rows_of(arguments: argparse.Namespace, split: Split, ids: list[str]) -> Make
 
 
 def evaluated(ranker: Ranker, name: str, split: Split, ids: list[str], output: Path) -> dict[str, Any]:
-    """One row: both rules of masking, intervals and a saved run under the first."""
+    """One row: validation, both rules of masking, intervals and a saved run under the first."""
     row: dict[str, Any] = {"name": name}
     lists = MadeOnce(ranker, name)
+    seen = RetrievalEvaluator(
+        split.validation.sample(TUNED_ON), item_ids=ids, mask_history=False, bootstrap=0
+    )
+    row["validation"] = round(seen.evaluate(lists).metrics["ndcg@10"], 5)
     for masked in (False, True):
         evaluator = RetrievalEvaluator(
             split.test, item_ids=ids, mask_history=masked, bootstrap=0 if masked else 1000

@@ -61,7 +61,8 @@ def table(arguments: argparse.Namespace, rows: Sequence[dict[str, Any]]) -> str:
     def validation(group: Sequence[dict[str, Any]]) -> list[float]:
         files = [arguments.jobs / row["name"].replace(" ", "-") / "result.json" for row in group]
         found = [json.loads(file.read_text(encoding="utf-8")) for file in files if file.exists()]
-        return [row["validation_unmasked"]["ndcg@10"] for row in found if "validation_unmasked" in row]
+        trained = [row["validation_unmasked"]["ndcg@10"] for row in found if "validation_unmasked" in row]
+        return trained or [row["validation"] for row in group if "validation" in row]
 
     lines = ["| ranker | seeds | val. N@10 | R@10 | N@10 | R@10 masked | N@10 masked | p R@10 | p N@10 |"]
     lines.append("|---|---|---|---|---|---|---|---|---|")
