@@ -13,7 +13,7 @@ from genrec.errors import DataError
 from genrec.recommender.chat_session import check_messages
 from genrec.recommender.conversation import Conversation
 from genrec.recommender.filters import Filters
-from genrec.recommender.recommendations import Unknown, checked_query, known_items
+from genrec.recommender.recommendations import Unknown, checked_ids, checked_query, known_items
 from genrec.recommender.shortlisting import Request
 
 
@@ -31,6 +31,8 @@ def batch_requests(
     unknown: Unknown,
 ) -> list[Request]:
     """One request for each entry; arguments and errors as in `GenerativeRecommender.recommend_batch`."""
+    if isinstance(queries, str):
+        raise DataError("queries are a list of texts", received=repr(queries)[:200], remedy="pass [query]")
     given = [list(part) for part in (histories, queries, messages) if part is not None]
     if len({len(part) for part in given}) != 1:
         raise DataError(
@@ -44,6 +46,7 @@ def batch_requests(
             received="queries and messages",
             remedy="put the query into the last message",
         )
+    checked_ids(exclude, "what to exclude")
     requests = []
     for i in range(len(given[0])):
         asked = histories[i] if histories is not None else ()

@@ -75,6 +75,7 @@ class ChatSession:
                 received="composed=False",
                 remedy="leave composed out, or train with the task dialogue",
             )
+        self.composed = composed
         self.converses = recommender.conversation.converses if composed is None else not composed
         self.recommender = recommender
         self.phrases = phrases
@@ -235,6 +236,7 @@ class ChatSession:
             return {
                 "format_version": FORMAT_VERSION,
                 "k": self.k,
+                "composed": self.composed,
                 "state": self._state.to_dict(),
                 "past": [state.to_dict() for state in self._past],
                 "messages": to_mapping(self._messages),
@@ -250,7 +252,8 @@ class ChatSession:
     ) -> ChatSession:
         """Goes on with a session of `to_dict`, with the same recommender or with one of a later catalog.
 
-        Items that the catalog no longer has are left out of it.
+        Items that the catalog no longer has are left out of it; so is `composed=False` where the model has no
+        words of its own.
 
         Raises:
             ArtifactError: Another format version, or no session.
@@ -263,11 +266,20 @@ class ChatSession:
                 received=f"format_version {version!r}"[:200],
                 remedy=f"pass what ChatSession.to_dict gave (format version {FORMAT_VERSION})",
             )
-        session = cls(recommender, k=values.get("k", 5), phrases=phrases)
+        composed, past = values.get("composed"), values.get("past", [])
+        if composed not in (None, True, False) or not isinstance(past, list | tuple):
+            raise ConfigError(
+                "a chat session has values of the wrong kind",
+                received=f"composed={composed!r}, past={past!r}"[:200],
+                remedy="pass what ChatSession.to_dict gave",
+            )
+        if composed is False and recommender.conversation.converser is None:
+            composed = None
+        session = cls(recommender, k=values.get("k", 5), composed=composed, phrases=phrases)
         messages = values.get("messages", [])
         check_messages(messages)
         session._messages = [dict(message) for message in messages]
-        session._past = [_known(recommender, state) for state in values.get("past", [])]
+        session._past = [_known(recommender, state) for state in past]
         session._state = _known(recommender, values.get("state", {}))
         session.filters = session._state.filters
         return session
@@ -278,6 +290,8 @@ class ChatSession:
         with self._lock:
             self._state, self._past, self._messages = other._state, other._past, other._messages
             self.k = other.k
+            if other.composed is not None:
+                self.composed, self.converses = other.composed, other.converses
 
     def save(self, path: str | Path) -> None:
         """Writes the session as JSON; the file is there whole or not at all."""

@@ -130,20 +130,22 @@ class StateChanges:
                 focus = (value,) if intent.kind == "more_like" else state.focus
                 return replace(
                     state,
-                    likes=_newest(state.likes, value),
-                    dislikes=_less(state.dislikes, value),
+                    likes=(*_others(state.likes, value), value),
+                    dislikes=_others(state.dislikes, value),
                     focus=focus,
                     query="" if intent.kind == "more_like" else state.query,
                 )
             case "dislike":
                 return replace(
                     state,
-                    dislikes=_newest(state.dislikes, value),
-                    likes=_less(state.likes, value),
-                    focus=_less(state.focus, value),
+                    dislikes=(*_others(state.dislikes, value), value),
+                    likes=_others(state.likes, value),
+                    focus=_others(state.focus, value),
                 )
             case "choose" | "own":
-                return replace(state, history=(*state.history, value), dislikes=_less(state.dislikes, value))
+                return replace(
+                    state, history=(*state.history, value), dislikes=_others(state.dislikes, value)
+                )
             case "more":
                 return replace(state, skipped=tuple(dict.fromkeys((*state.skipped, *state.seen))))
             case "query":
@@ -209,6 +211,11 @@ def _forgotten(filters: Filters, part: str) -> Filters:
 
 def _with(filters: Filters, changed: Mapping[str, Any]) -> Filters:
     return replace(filters, **changed)
+
+
+def _others(item_ids: tuple[str, ...], item_id: str) -> tuple[str, ...]:
+    """Ids are told apart by their case, unlike names."""
+    return tuple(one for one in item_ids if one != item_id)
 
 
 def _newest(values: tuple[str, ...], value: str) -> tuple[str, ...]:

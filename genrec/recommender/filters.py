@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
@@ -120,11 +120,17 @@ class Filters:
                 problems.append(f"{name}={price!r} is no price")
         for name in LISTS:
             values = getattr(self, name)
-            if isinstance(values, str) or not all(isinstance(v, str) and v.strip() for v in values):
+            listed = isinstance(values, Sequence) and not isinstance(values, str)
+            if not listed or not all(isinstance(v, str) and v.strip() for v in values):
                 problems.append(f"{name}={values!r} is no list of texts")
                 continue
-            object.__setattr__(self, name, tuple({v.casefold(): v for v in reversed(values)}.values())[::-1])
-        object.__setattr__(self, "where", tuple(dict.fromkeys(self.where)))
+            key = str if name == "exclude_items" else str.casefold  # ids are told apart by their case
+            object.__setattr__(self, name, tuple({key(v): v for v in reversed(values)}.values())[::-1])
+        given: Any = self.where
+        if isinstance(given, tuple | list) and all(isinstance(test, Condition) for test in given):
+            object.__setattr__(self, "where", tuple(dict.fromkeys(given)))
+        else:
+            problems.append(f"where={given!r} is no list of conditions")
         if not problems:
             if self.min_price is not None and self.max_price is not None and self.min_price > self.max_price:
                 problems.append(f"min_price={self.min_price} is above max_price={self.max_price}")

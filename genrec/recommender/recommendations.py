@@ -5,8 +5,9 @@ Does not know how a list was made.
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Collection, Container, Sequence
 from dataclasses import asdict, dataclass
+from numbers import Integral
 from typing import Any, Literal
 
 from genrec.errors import DataError, DecodingError
@@ -43,20 +44,36 @@ class Recommendation:
         return asdict(self)
 
 
-def known_items(catalog: Container[str], history: Sequence[str], unknown: Unknown = "error") -> list[str]:
-    """A history by the policy for unknown ids: those the catalog does not have, or has retired.
+def checked_ids(item_ids: Any, what: str, kind: type = Collection) -> None:
+    """Holds item ids to their form.
+
+    Args:
+        item_ids: The ids.
+        what: What they are, such as "the history".
+        kind: What may hold them.
+
+    Raises:
+        DataError: Ids that are no texts, or a text in place of a list.
+    """
+    if isinstance(item_ids, str) or not isinstance(item_ids, kind):
+        remedy = f"pass [{item_ids!r}]" if isinstance(item_ids, str) else "pass a list of texts"
+        raise DataError(f"{what} must be a list of item ids", received=repr(item_ids)[:200], remedy=remedy)
+    wrong = [item for item in item_ids if not isinstance(item, str)]
+    if wrong:
+        raise DataError(
+            "item ids are texts", received=repr(wrong[0])[:200], remedy="pass them as the item table has them"
+        )
+
+
+def known_items(
+    catalog: Container[str], history: Sequence[str], unknown: Unknown = "error", what: str = "the history"
+) -> list[str]:
+    """A history, or another list of items, without unknown ids: those the catalog lacks or has retired.
 
     Raises:
         DataError: Unknown ids with `unknown="error"`, ids that are no texts, or a text in place of a list.
     """
-    if isinstance(history, str) or not isinstance(history, Sequence):
-        remedy = f"pass [{history!r}]" if isinstance(history, str) else "pass a list of texts"
-        raise DataError("a history is a list of item ids", received=repr(history)[:200], remedy=remedy)
-    wrong = next((item for item in history if not isinstance(item, str)), None)
-    if wrong is not None:
-        raise DataError(
-            "item ids are texts", received=repr(wrong)[:200], remedy="pass them as the item table has them"
-        )
+    checked_ids(history, what, Sequence)
     if unknown not in ("error", "skip"):
         raise DataError(
             "unknown policy for unknown items", received=repr(unknown), remedy="use 'error' or 'skip'"
@@ -64,7 +81,7 @@ def known_items(catalog: Container[str], history: Sequence[str], unknown: Unknow
     strangers = [item for item in history if item not in catalog]
     if strangers and unknown == "error":
         raise DataError(
-            "the history names items that are not in the catalog",
+            f"{what} names items that are not in the catalog",
             received=", ".join(repr(item)[:80] for item in strangers[:5]),
             remedy='leave them out, or pass unknown="skip"',
         )
@@ -90,9 +107,9 @@ def wanted_items(k: int, catalog_size: int) -> int:
     Raises:
         DecodingError: k below 1 or no whole number, or more than 10,000 items in one answer.
     """
-    if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+    if isinstance(k, bool) or not isinstance(k, Integral) or k < 1:
         raise DecodingError("asked for no item", received=f"k={k!r}", remedy="ask for k >= 1")
-    wanted = min(k, catalog_size)
+    wanted = min(int(k), catalog_size)
     if wanted > MOST_ITEMS:
         raise DecodingError(
             "asked for more items than one answer holds",

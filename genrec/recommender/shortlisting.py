@@ -87,7 +87,7 @@ class Shortlister:
     """Answers requests.
 
     - A history alone: the model's search. An empty one: the training log's most used items that fit; where
-      they are too few, the model's search after them, as if they were the history.
+      filters or exclusions leave too few, the model's search after them, as if they were the history.
     - A query: the model's search after the query's prompt where training had queries (`itemsearch` or
       `query2index`); else BM25 over the item texts, and with a history the 200 best of it in the order of the
       reciprocal-rank sum of BM25 and the model. Items without a word of the query are not found.
@@ -176,7 +176,7 @@ class Shortlister:
             DataError: What `GenerativeRecommender.score` raises.
         """
         known = known_items(self.catalog, history, unknown)
-        rated = known_items(self.catalog, item_ids, unknown)
+        rated = known_items(self.catalog, item_ids, unknown, "the list to rate")
         if query and self.queries is None:
             raise DataError(
                 "this model was not trained on queries, so it has no scores for them",
@@ -211,11 +211,12 @@ class Shortlister:
         self, request: Request, mask: np.ndarray | None, left_out: list[int]
     ) -> list[Recommendation]:
         popular = [item for item in self.ranker.popular_items if item not in request.exclude]
+        limited = mask is not None or len(popular) < len(self.ranker.popular_items)
         if mask is not None:
             popular = [item for item, fits in zip(popular, mask[self.rows(popular)], strict=True) if fits]
         names = popular[: request.k]
         missing = request.k - len(names)
-        if mask is not None and missing and self.ranker.popular_items:
+        if limited and missing and self.ranker.popular_items:
             newest = self.ranker.popular_items[: self.ranker.max_history][::-1]
             ranked = self.ranker.after_prompts(
                 [self.ranker.prompt(newest)],

@@ -73,6 +73,19 @@ def test_saying_and_streaming_are_the_same(talker: GenerativeRecommender) -> Non
     assert ChatSession(talker, composed=True).say("Kind 2").composed
 
 
+def test_a_saved_session_keeps_who_writes_its_replies(
+    talker: GenerativeRecommender, shop: GenerativeRecommender
+) -> None:
+    for composed in (None, True, False):
+        saved = ChatSession(talker, composed=composed).to_dict()
+        assert ChatSession.from_dict(talker, saved).converses is (not composed)
+        assert not ChatSession.from_dict(shop, saved).converses  # a model without words of its own
+    del saved["composed"]  # as it was saved before
+    assert ChatSession.from_dict(talker, saved).converses
+    with pytest.raises(ConfigError, match="values of the wrong kind"):
+        ChatSession.from_dict(talker, {**saved, "past": 5})
+
+
 def test_a_turn_beside_a_stream_is_told(talker: GenerativeRecommender) -> None:
     session = ChatSession(talker)
     stream = session.stream("Kind 1")

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from genrec import GenRecError, ItemTable
 from genrec.errors import ConfigError, DataError
 from genrec.recommender import Condition, FilterIndex, Filters
+from genrec.recommender.conversation_state import ConversationState, StateChanges
 from genrec.recommender.filters import as_filters
+from genrec.recommender.intents import Intent
 
 ROWS: list[dict[str, Any]] = [
     {"item_id": "a", "title": "Red Lip Gloss", "brand": "Velora", "categories": ["Lips", "Make-up"],
@@ -128,6 +130,14 @@ def test_filters_are_edited_as_text() -> None:
             filters.edited(wrong)
 
 
+def test_item_ids_are_told_apart_by_their_case() -> None:
+    ids = ("b0a1", "B0A1")
+    assert Filters(exclude_items=ids).exclude_items == ids
+    changes = StateChanges(ItemTable.from_rows(ROWS))
+    state = changes.apply(ConversationState(), [Intent("like", ids[0]), Intent("dislike", ids[1])])
+    assert (state.likes, state.dislikes) == (ids[:1], ids[1:])
+
+
 def test_the_demand_in_the_way_is_named() -> None:
     filters = Filters(brands=("Quill",), max_price=20)
     assert [(part.describe()[0], count) for part, count in INDEX.obstacles(filters)] == [
@@ -143,6 +153,8 @@ def test_the_demand_in_the_way_is_named() -> None:
         (lambda: Filters(min_price=-1), "is no price"),
         (lambda: Filters(brands="Velora"), "brands='Velora' is no list of texts"),  # type: ignore[arg-type]
         (lambda: Filters(words=(" ",)), "is no list of texts"),
+        (lambda: Filters(words=None), "words=None is no list of texts"),  # type: ignore[arg-type]
+        (lambda: Filters(where=[{"column": "price"}]), "no list of conditions"),  # type: ignore[arg-type]
         (lambda: Filters(brands=("A",), exclude_brands=("a",)), "both name 'a'"),
         (lambda: Filters.from_json("[1]"), "JSON object"),
         (lambda: Filters.from_json("{"), "no JSON"),

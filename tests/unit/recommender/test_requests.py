@@ -125,9 +125,22 @@ def test_too_many_filters_for_the_popular_items_are_filled_up(shop: GenerativeRe
     assert [r.score for r in found] == [-float(n) for n in range(1, 11)]
 
 
+def test_excluded_popular_items_are_made_up_for(shop: GenerativeRecommender) -> None:
+    popular = [r.item_id for r in shop.recommend(k=10)]
+    found = [r.item_id for r in shop.recommend(k=10, exclude=popular)]
+    assert len(found) == len({*found, *popular}) - len(popular) == 10
+
+
+def test_items_to_rate_are_not_called_a_history(shop: GenerativeRecommender) -> None:
+    with pytest.raises(DataError, match="the list to rate names items that are not in the catalog"):
+        shop.score(shop.catalog.item_ids[:2], ["nowhere"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "expected"),
     [
+        ({"exclude": "w0001"}, DataError, "what to exclude must be a list of item ids"),
+        ({"exclude": [5]}, DataError, "item ids are texts"),
         ({"history": 5}, DataError, "list of item ids"),
         ({"history": [5]}, DataError, "item ids are texts"),
         ({"query": 5}, DataError, "a query is a text"),
