@@ -10,6 +10,7 @@ import math
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +35,58 @@ _DISK_WORDS = (
 _MEMORY_WORDS = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
 
 
+@dataclass(frozen=True)
+class Advice:
+    """Which settings a kind of training has against which fault.
+
+    Attributes:
+        loss: Against a loss that is no number.
+        memory: Against too little memory.
+    """
+
+    loss: str
+    memory: str
+
+
+_PASSES = (
+    "take a step in smaller passes (align.gradient_accumulation in a recipe, in Python a smaller "
+    "per_device_train_batch_size with more gradient_accumulation_steps)"
+)
+_COOLER = (
+    "lower the learning rate (align.learning_rate in a recipe), warm it up for longer "
+    "(align.warmup_steps) or clip gradients harder (align.max_grad_norm), then train anew"
+)
+ALIGNING = Advice(
+    loss=_COOLER,
+    memory=f"{_PASSES}, recompute activations (align.activation_checkpointing), or lower align.batch_size or "
+    "align.max_history; if a validation ran, lower decode.batch_size",
+)
+ITEMS = Advice(
+    loss=_COOLER,
+    memory=f"{_PASSES}, or lower align.batch_size or align.max_history; if a validation ran, lower "
+    "decode.num_beams",
+)
+PREFERRING = Advice(
+    loss="lower the learning rate (preference.learning_rate in a recipe) or clip gradients harder "
+    "(align.max_grad_norm), then train anew",
+    memory="lower preference.batch_size or preference.num_rejected (in Python take a step in smaller passes: "
+    "a smaller per_device_train_batch_size with more gradient_accumulation_steps), or recompute activations "
+    "(align.activation_checkpointing); if a validation ran, lower decode.batch_size",
+)
+
+
 class FiniteLoss(TrainerCallback):
     """Stops all processes before the optimiser takes a step along a loss or gradient that is no number.
 
     The trainer hands every loss and gradient norm to `see`; nothing is read from the device until the step's
     end.
+
+    Args:
+        advice: The settings that the error names.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, advice: Advice = ALIGNING) -> None:
+        self.advice = advice
         self._seen: list[Tensor | float] = []
 
     def see(self, value: Tensor | float | None) -> None:
@@ -66,15 +111,17 @@ class FiniteLoss(TrainerCallback):
             f"the loss is no finite number at step {state.global_step + 1}; the step was not taken",
             received=f"loss and gradient norm {', '.join(f'{value:g}' for value in values)} "
             f"at learning rate {args.learning_rate:g}",
-            remedy="lower the learning rate (align.learning_rate in a recipe), warm it up for longer "
-            "(align.warmup_steps) or clip gradients harder (align.max_grad_norm), then train anew"
-            + (f"; the weights up to {newest} are finite" if newest else ""),
+            remedy=self.advice.loss + (f"; the weights up to {newest} are finite" if newest else ""),
         )
 
 
 @contextmanager
-def told_faults(output_dir: Path) -> Iterator[None]:
+def told_faults(output_dir: Path, advice: Advice = ALIGNING) -> Iterator[None]:
     """Within the block, lack of memory and of disk space become errors that name the setting to change.
+
+    Args:
+        output_dir: The run's folder.
+        advice: The settings that the error names.
 
     Raises:
         TrainingError: In place of the library's error, which is its cause.
@@ -83,7 +130,7 @@ def told_faults(output_dir: Path) -> Iterator[None]:
         yield
     except (RuntimeError, MemoryError, OSError, SafetensorError) as error:
         if _is_memory(error):
-            raise _memory_error(error, output_dir) from error
+            raise _memory_error(error, output_dir, advice) from error
         if _is_disk(error):
             raise _disk_error(error, output_dir) from error
         raise
@@ -101,14 +148,11 @@ def _is_disk(error: Exception) -> bool:
     return any(words in str(error) for words in _DISK_WORDS)
 
 
-def _memory_error(error: Exception, output_dir: Path) -> TrainingError:
+def _memory_error(error: Exception, output_dir: Path, advice: Advice) -> TrainingError:
     return TrainingError(
         "the memory is not enough for a training step",
         received=_first_line(error),
-        remedy="take a step in smaller passes (align.gradient_accumulation in a recipe, in Python a smaller "
-        "per_device_train_batch_size with more gradient_accumulation_steps), recompute activations "
-        "(align.activation_checkpointing), or lower align.batch_size or align.max_history; if a validation "
-        "ran, lower decode.batch_size" + _go_on(output_dir),
+        remedy=advice.memory + _go_on(output_dir),
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from transformers import (
     PreTrainedModel,
     PrinterCallback,
@@ -26,10 +26,9 @@ from transformers.trainer_utils import TrainOutput
 from genrec.errors import TrainingError
 from genrec.tasks.item_sequences import ItemSequences, collate_items
 from genrec.training.averaging import WeightAveraging
-from genrec.training.checkpoints import (
-    mark_complete,
-    resume_point,
-)
+from genrec.training.checkpoints import resume_point, write_whole
+from genrec.training.faults import ITEMS, FiniteLoss, told_faults
+from genrec.training.interrupt import PoliteStop
 from genrec.training.loss_curve import LossCurve
 
 
@@ -62,6 +61,7 @@ class ItemTrainingConfig(TrainingArguments):
     save_strategy: Any = "no"
     report_to: Any = "none"
     logging_steps: float = 100
+    logging_nan_inf_filter: bool = False  # such a loss stops the run
 
     def __post_init__(self) -> None:
         """Checks our fields, then lets transformers check its own."""
@@ -74,6 +74,8 @@ class ItemTrainingConfig(TrainingArguments):
 
 class ItemTrainer(Trainer):
     """Trains an item model on histories, resumes at the newest complete checkpoint, averages the weights.
+
+    A signal and faults end it as they end an `AlignmentTrainer`.
 
     Args:
         model: A model of `genrec.models`.
@@ -100,7 +102,10 @@ class ItemTrainer(Trainer):
         for callback in callbacks:
             self.add_callback(callback)
         self.output_dir = Path(cast(str, args.output_dir))
-        self.add_callback(LossCurve(self.output_dir))
+        self.loss_curve = LossCurve(self.output_dir)
+        self.finite_loss, self.polite_stop = FiniteLoss(ITEMS), PoliteStop()
+        for callback in (self.finite_loss, self.loss_curve, self.polite_stop):
+            self.add_callback(callback)
 
     def train(self, resume_from_checkpoint: Any = None, *args: Any, **kwargs: Any) -> TrainOutput:
         """Trains, from the newest complete checkpoint of the output folder where there is one.
@@ -110,37 +115,67 @@ class ItemTrainer(Trainer):
                 start anew.
             args: Passed on to transformers' `Trainer.train`.
             kwargs: Passed on too.
+
+        Raises:
+            TrainingInterrupted: SIGTERM or Ctrl-C came; the checkpoint to go on from is written.
+            TrainingError: The loss is no number, or memory or disk are full; the setting to change is named.
         """
+        for last in (self.loss_curve, self.polite_stop):  # behind callbacks that were added since
+            self.remove_callback(last)
+            self.add_callback(last)
         checkpoint = resume_point(self.output_dir, resume_from_checkpoint)
         if checkpoint is not None and self.averaging is not None:
             self.averaging.load(checkpoint)
         resume = str(checkpoint) if checkpoint else None
-        return super().train(resume, *args, **kwargs)
+        with self.polite_stop, told_faults(self.output_dir, ITEMS):
+            return super().train(resume, *args, **kwargs)
+
+    def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
+        """A step of transformers' `Trainer`; its loss must be a number."""
+        loss: Tensor = super().training_step(*args, **kwargs)
+        self.finite_loss.see(loss)
+        return loss
+
+    def _get_grad_norm(self, model: nn.Module, grad_norm: Any = None) -> Any:
+        norm = super()._get_grad_norm(model, grad_norm)
+        if not self.args.fp16:  # there the scaler skips such steps by itself
+            self.finite_loss.see(norm)
+        return norm
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """AdamW with its own weight decay for embeddings where one is asked for."""
         optimizer = super().create_optimizer(model)
         decay = cast(ItemTrainingConfig, self.args).embedding_weight_decay
         if decay is not None:
-            modules = self.accelerator.unwrap_model(self.model).modules()
+            plain = self.accelerator.unwrap_model(self.model)
+            decaying = set(self.get_decay_parameter_names(plain))
+            kept = {id(p) for name, p in plain.named_parameters() if name in decaying}
             apart = {
-                id(module.weight): module.weight for module in modules if isinstance(module, nn.Embedding)
+                id(module.weight)
+                for module in plain.modules()
+                if isinstance(module, nn.Embedding) and id(module.weight) in kept
             }
             for group in list(optimizer.param_groups):
                 found = [p for p in group["params"] if id(p) in apart]
-                if found and group["weight_decay"]:
+                if found:
                     group["params"] = [p for p in group["params"] if id(p) not in apart]
                     optimizer.add_param_group({**group, "params": found, "weight_decay": decay})
         return optimizer
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
-        super()._save_checkpoint(model, trial)
+        """Writes a checkpoint whole or not at all; older ones go only when it is whole."""
         folder = Path(self._get_output_dir(trial=trial)) / f"checkpoint-{self.state.global_step}"
-        self.accelerator.wait_for_everyone()
-        if self.is_world_process_zero():
-            if self.averaging is not None:
+        keep, self.args.save_total_limit = self.args.save_total_limit, None
+
+        def write() -> None:
+            super(ItemTrainer, self)._save_checkpoint(model, trial)
+            if self.averaging is not None and self.is_world_process_zero():
                 self.averaging.save(folder)
-            mark_complete(folder)
+
+        try:
+            write_whole(folder, write, keep=keep)
+        finally:
+            self.args.save_total_limit = keep
 
 
 class _EpochRows(TrainerCallback):

@@ -29,7 +29,7 @@ from genrec.training.checkpoints import (
     write_whole,
 )
 from genrec.training.compat import plain_forward
-from genrec.training.faults import FiniteLoss, told_faults
+from genrec.training.faults import PREFERRING, FiniteLoss, told_faults
 from genrec.training.interrupt import PoliteStop
 from genrec.training.loss import SemanticIdLoss
 from genrec.training.loss_curve import LossCurve
@@ -125,7 +125,7 @@ class PreferenceTrainer(DPOTrainer):
             self.args.device,
         )
         self.output_dir = Path(cast(str, args.output_dir))
-        self.finite_loss, self.polite_stop = FiniteLoss(), PoliteStop()
+        self.finite_loss, self.polite_stop = FiniteLoss(PREFERRING), PoliteStop()
         self.remove_callback(PrinterCallback)
         self.add_callback(LossCurve(self.output_dir))
         self.add_callback(self.finite_loss)
@@ -145,7 +145,7 @@ class PreferenceTrainer(DPOTrainer):
             TrainingError: The loss is no number, or memory or disk are full; the setting to change is named.
         """
         checkpoint = resume_point(self.output_dir, resume_from_checkpoint)
-        with self.polite_stop, told_faults(self.output_dir):
+        with self.polite_stop, told_faults(self.output_dir, PREFERRING):
             return super().train(str(checkpoint) if checkpoint else None, *args, **kwargs)
 
     def compute_loss(
@@ -195,6 +195,12 @@ class PreferenceTrainer(DPOTrainer):
         loss: Tensor = super().training_step(*args, **kwargs)
         self.finite_loss.see(loss)
         return loss
+
+    def _get_grad_norm(self, model: nn.Module, grad_norm: Any = None) -> Any:
+        norm = super()._get_grad_norm(model, grad_norm)
+        if not self.args.fp16:  # there the scaler skips such steps by itself
+            self.finite_loss.see(norm)
+        return norm
 
     def _prepare_dataset(self, dataset: Any, *args: Any, **kwargs: Any) -> Any:
         return dataset  # rows are token ids already

@@ -163,10 +163,10 @@ class AlignmentTrainer(SFTTrainer):
         for callback in callbacks:
             self.add_callback(callback)
         self.output_dir = Path(cast(str, args.output_dir))
-        self.add_callback(LossCurve(self.output_dir))
+        self.loss_curve = LossCurve(self.output_dir)
         self.finite_loss, self.polite_stop = FiniteLoss(), PoliteStop()
-        self.add_callback(self.finite_loss)
-        self.add_callback(self.polite_stop)  # last: it leaves once the others have seen the checkpoint
+        for callback in (self.finite_loss, self.loss_curve, self.polite_stop):
+            self.add_callback(callback)
 
     def train(self, resume_from_checkpoint: Any = None, *args: Any, **kwargs: Any) -> TrainOutput:
         """Trains, from the newest complete checkpoint of the output folder where there is one.
@@ -182,6 +182,9 @@ class AlignmentTrainer(SFTTrainer):
             TrainingError: The loss is no number, or memory or disk are full; the setting to change is named.
         """
         config = cast(AlignmentConfig, self.args)
+        for last in (self.loss_curve, self.polite_stop):  # behind callbacks that were added since
+            self.remove_callback(last)
+            self.add_callback(last)
         checkpoint = resume_point(self.output_dir, resume_from_checkpoint)
         if checkpoint is not None and self.averaging is not None:
             self.averaging.load(checkpoint)

@@ -1,11 +1,15 @@
-"""The trainer of item models: it learns a cycle, batches do not matter, a killed run resumes exactly."""
+"""The trainer of item models: it learns a cycle, batches do not matter, a stopped run resumes exactly."""
 
 from __future__ import annotations
 
+import errno
+import json
+import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -14,10 +18,10 @@ from transformers import TrainerCallback
 
 from genrec.catalog import CatalogTrie
 from genrec.data import InteractionLog
-from genrec.errors import TrainingError
+from genrec.errors import TrainingError, TrainingInterrupted
 from genrec.models import ItemLevelModel, ItemSoftmaxModel
 from genrec.tasks import ItemSequences
-from genrec.training import ItemTrainer, ItemTrainingConfig
+from genrec.training import ItemTrainer, ItemTrainingConfig, newest_complete_checkpoint
 
 ITEMS = [f"i{row}" for row in range(12)]
 SMALL = {"hidden_size": 16, "num_layers": 1, "intermediate_size": 16, "max_positions": 6}
@@ -29,6 +33,26 @@ class StopAt(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         control.should_training_stop = state.global_step >= self.step
+
+
+class Before(TrainerCallback):
+    """Does something before a step begins."""
+
+    def __init__(self, step: int, action: Callable[[Any], object]) -> None:
+        self.step, self.action = step, action
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.global_step == self.step - 1:
+            self.action(kwargs["model"])
+
+
+class LastLook(TrainerCallback):
+    """Measures something when training ends, as a validation of what the last interval left does."""
+
+    row: ClassVar = {"step": 2, "validation_ndcg@10": 0.5}
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        state.log_history.append(self.row)
 
 
 def cycle_log() -> InteractionLog:
@@ -110,6 +134,62 @@ def test_a_cut_off_run_goes_on_as_if_it_had_not_been(
         assert torch.equal(shadow, resumed.averaging.shadows[name])
 
 
+def test_a_signal_writes_a_checkpoint_and_the_resumed_run_is_the_undisturbed_one(
+    tmp_path: Path, make_trainer: Any
+) -> None:
+    options = {"save_strategy": "no"}
+    whole = make_trainer(tmp_path / "whole", softmax(dropout=0.2), **options)
+    whole.train()
+    stop = Before(7, lambda model: os.kill(os.getpid(), signal.SIGINT))
+    with pytest.raises(TrainingInterrupted, match="goes on from checkpoint-7"):
+        make_trainer(tmp_path / "cut", softmax(dropout=0.2), [stop], **options).train()
+    assert newest_complete_checkpoint(tmp_path / "cut") == tmp_path / "cut" / "checkpoint-7"
+    resumed = make_trainer(tmp_path / "cut", softmax(dropout=0.2), **options)
+    resumed.train()
+    assert resumed.state.global_step == 12
+    assert torch.equal(weights(whole), weights(resumed))
+
+
+def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path, make_trainer: Any) -> None:
+    def spoil(model: Any) -> None:
+        with torch.no_grad():
+            model.item_embeddings.weight[0] = float("nan")
+
+    trainer = make_trainer(tmp_path, softmax(), [Before(6, spoil)])
+    with pytest.raises(TrainingError, match="no finite number at step 6") as told:
+        trainer.train()
+    assert "align.learning_rate" in str(told.value)
+    assert trainer.model.body.positions.weight.isfinite().all()
+
+
+def test_what_is_too_little_is_told_with_settings_that_an_item_model_has(
+    tmp_path: Path, make_trainer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = make_trainer(tmp_path / "memory", softmax(), [Before(6, lambda model: torch.empty(1 << 52))])
+    with pytest.raises(TrainingError, match="the memory is not enough") as told:
+        trainer.train()
+    assert "align.batch_size" in str(told.value)
+    assert "activation_checkpointing" not in str(told.value)
+
+    def no_space(folder: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def fill(model: Any) -> None:
+        monkeypatch.setattr(trainer.averaging, "save", no_space)
+
+    trainer = make_trainer(tmp_path / "disk", softmax(), [Before(8, fill)], save_total_limit=1)
+    with pytest.raises(TrainingError, match="the disk took no more"):
+        trainer.train()
+    assert [path.name for path in (tmp_path / "disk").glob("checkpoint-*")] == ["checkpoint-4"]
+
+
+def test_the_curve_has_what_is_measured_when_training_ends(tmp_path: Path, make_trainer: Any) -> None:
+    trainer = make_trainer(tmp_path, softmax(), max_steps=2, save_strategy="no")
+    trainer.add_callback(LastLook())
+    trainer.train()
+    assert json.loads((tmp_path / "loss_curve.json").read_text())[-1] == LastLook.row
+
+
 def test_one_batch_of_eight_is_four_of_two(tmp_path: Path, make_trainer: Any) -> None:
     options = {"save_strategy": "no", "max_steps": 5}
     one = make_trainer(tmp_path / "one", softmax(), **options)
@@ -133,6 +213,18 @@ def test_embeddings_have_a_weight_decay_of_their_own(tmp_path: Path, make_traine
                 assert group["weight_decay"] == 0.3
     counted = sum(len(group["params"]) for group in optimizer.param_groups)
     assert counted == len(list(trainer.model.parameters()))
+
+
+def test_embeddings_alone_may_decay(tmp_path: Path, make_trainer: Any) -> None:
+    trainer = make_trainer(tmp_path, softmax(), weight_decay=0.0, embedding_weight_decay=0.02)
+    decays = {
+        id(parameter): group["weight_decay"]
+        for group in trainer.create_optimizer().param_groups
+        for parameter in group["params"]
+    }
+    assert decays[id(trainer.model.item_embeddings.weight)] == 0.02
+    assert decays[id(trainer.model.body.positions.weight)] == 0.02
+    assert sorted(set(decays.values())) == [0.0, 0.02]
 
 
 def test_a_decay_out_of_range_is_refused(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -27,6 +27,15 @@ class StopAt(TrainerCallback):
         control.should_training_stop = state.global_step >= self.step
 
 
+class LastLook(TrainerCallback):
+    """Measures something when training ends, as a validation of what the last interval left does."""
+
+    row: ClassVar = {"step": 40, "validation_ndcg@10": 0.5}
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        state.log_history.append(self.row)
+
+
 def weights(trainer: AlignmentTrainer) -> torch.Tensor:
     return torch.cat([p.detach().reshape(-1) for p in trainer.model.parameters()])
 
@@ -37,10 +46,12 @@ def losses(trainer: AlignmentTrainer) -> list[float]:
 
 def test_it_learns_and_writes_its_loss_curve(tmp_path: Path, make_trainer: Callable[..., Any]) -> None:
     trainer = make_trainer(tmp_path, max_steps=40, logging_steps=10, save_strategy="no")
+    trainer.add_callback(LastLook())
     trainer.train()
     assert losses(trainer)[-1] < 0.6 * losses(trainer)[0]
     curve = json.loads((tmp_path / "loss_curve.json").read_text())
     assert [row["loss"] for row in curve if "loss" in row] == losses(trainer)
+    assert curve[-1] == LastLook.row
     assert (tmp_path / "loss_curve.png").read_bytes().startswith(b"\x89PNG")
 
 
