@@ -23,7 +23,14 @@ from genrec.evaluation import RetrievalCallback, RetrievalEvaluator
 from genrec.pipeline.inputs import Inputs, load_inputs
 from genrec.pipeline.item_level import train_item_level
 from genrec.pipeline.mixture import sources_digest
-from genrec.pipeline.semantic_ids import build_ids, ids_fingerprint, load_catalog, load_item_tokenizer
+from genrec.pipeline.semantic_ids import (
+    build_ids,
+    has_given_ids,
+    ids_fingerprint,
+    load_catalog,
+    load_item_tokenizer,
+    vectors_facts,
+)
 from genrec.pipeline.stage import StageResult, write_resolved
 from genrec.pipeline.trainer import build_trainer
 from genrec.recipe import Recipe
@@ -43,12 +50,15 @@ def bundle_folder(recipe: Recipe) -> Path:
 
 def align_fingerprint(recipe: Recipe, inputs: Inputs) -> str:
     """Digest of everything the trained weights depend on."""
+    item_level = recipe.model.architecture == "item_level"
     return fingerprint(
         [
             inputs.fingerprint(),
             ids_fingerprint(recipe, inputs),
             recipe.model,
-            *([recipe.item_level] if recipe.model.architecture == "item_level" else []),
+            *([recipe.item_level] if item_level else []),
+            # content is part of an item-level model, whether its IDs were made of it or not
+            *(vectors_facts(recipe) if item_level and has_given_ids(recipe) else []),
             recipe.tasks,
             recipe.item_tokenizer.user_codes,
             [recipe.texts.source, recipe.texts.model, recipe.texts.num_queries, recipe.texts.max_new_tokens],

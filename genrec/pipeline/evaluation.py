@@ -34,7 +34,7 @@ from genrec.evaluation import (
 )
 from genrec.pipeline.alignment import align_fingerprint, bundle_folder
 from genrec.pipeline.inputs import Inputs, load_inputs
-from genrec.pipeline.semantic_ids import content_vectors
+from genrec.pipeline.semantic_ids import content_vectors, has_given_ids, vectors_facts
 from genrec.pipeline.stage import StageResult, write_resolved
 from genrec.ranking import Ranker
 from genrec.recipe import Recipe
@@ -78,6 +78,7 @@ def evaluate(recipe: Recipe, inputs: Inputs | None = None) -> StageResult:
             recipe.evaluate,
             recipe.decode,
             recommender.catalog.fingerprint(),
+            *(vectors_facts(recipe) if has_given_ids(recipe) else []),  # content-kNN's
         ]
     )
     done = has_artifact(folder, kind=KIND, facts={"inputs": wanted})

@@ -51,6 +51,21 @@ def content_vectors(recipe: Recipe, items: ItemTable) -> EmbeddingTable:
     return EmbeddingTable(items.canonical_ids, table.vectors_for(items.canonical_ids))
 
 
+def has_given_ids(recipe: Recipe) -> bool:
+    """Whether IDs come from a file or a bundle, so that they do not depend on the recipe's vectors."""
+    return recipe.item_tokenizer.index is not None or recipe.start_from is not None
+
+
+def vectors_facts(recipe: Recipe) -> list[object]:
+    """What the content vectors depend on beside the items: the section, and the user's files."""
+    vectors, vector_ids = recipe.embeddings.vectors, recipe.embeddings.vector_ids
+    return [
+        recipe.embeddings,
+        file_sha256(vectors) if vectors is not None else None,
+        *([file_sha256(vector_ids)] if vector_ids is not None else []),
+    ]
+
+
 def ids_fingerprint(recipe: Recipe, inputs: Inputs) -> str:
     """Digest of everything the IDs depend on; the training interactions where IDs are made of them."""
     items, section = inputs.items, recipe.item_tokenizer
@@ -58,14 +73,14 @@ def ids_fingerprint(recipe: Recipe, inputs: Inputs) -> str:
         return fingerprint([items.fingerprint(), bundle_digest(recipe.start_from)])
     if section.index is not None:
         return fingerprint([items.fingerprint(), file_sha256(section.index), section.index_collisions])
-    vectors = recipe.embeddings.vectors
-    learns = _unfitted(recipe).needs_interactions or wants_collaborative(recipe, _unfitted(recipe))
+    unfitted = _unfitted(recipe)
+    weighed = wants_fusion(recipe, unfitted) and recipe.embeddings.fusion == "learned"
+    learns = unfitted.needs_interactions or wants_collaborative(recipe, unfitted) or weighed
     return fingerprint(
         [
             *([inputs.split.train.fingerprint()] if learns else []),
             items.fingerprint(),
-            recipe.embeddings,
-            file_sha256(vectors) if vectors is not None else None,
+            *vectors_facts(recipe),
             definition_path(section.definition).read_text(encoding="utf-8"),
             recipe.seed,
         ]

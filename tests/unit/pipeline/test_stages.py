@@ -113,11 +113,29 @@ def test_vectors_of_the_users_own_are_taken_by_item_id(tmp_path: Path) -> None:
     chosen = recipe(tmp_path / "out", "embeddings.encoder=files", *own)
     table = content_vectors(chosen, world.items)
     assert table.vectors_for([world.items.item_ids[3]])[0].tolist() == vectors[3].tolist()
+    assert not build_ids(chosen).skipped
+    assert build_ids(chosen).skipped
+    (tmp_path / "ids.txt").write_text("\n".join(reversed(world.items.item_ids)))
+    assert not build_ids(chosen).skipped  # the same matrix, but the rows are other items'
     align(chosen)  # IDs from them, and a bundle that says it cannot make vectors itself
     items: ItemTable = world.items
     item_tokenizer = ItemTokenizer.load(tmp_path / "out" / "bundle" / "item_tokenizer")
     with pytest.raises(GenRecError, match="hand in embeddings"):
         item_tokenizer.encode(items)
+
+
+def test_content_counts_where_ids_are_read_from_a_file(tmp_path: Path) -> None:
+    build_ids(recipe(tmp_path))
+    given = f"item_tokenizer.index={tmp_path / 'ids' / 'index.json'}"
+    chosen = [recipe(tmp_path / "out", given, dim) for dim in ("embeddings.dim=12", "embeddings.dim=6")]
+    inputs = load_inputs(chosen[0])
+    one, other = (align_fingerprint(one, inputs) for one in chosen)
+    assert one == other  # a language model does not see the vectors
+    item_level = [
+        dataclasses.replace(c, model=dataclasses.replace(c.model, architecture="item_level")) for c in chosen
+    ]
+    one, other = (align_fingerprint(one, inputs) for one in item_level)
+    assert one != other
 
 
 def test_check_estimates_with_and_without_built_ids(tmp_path: Path) -> None:
