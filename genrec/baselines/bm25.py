@@ -20,6 +20,9 @@ from genrec.embeddings import TextTemplate
 from genrec.embeddings.text_template import DEFAULT_FIELDS
 from genrec.errors import ConfigError
 
+# Scores of history items kept for the next history: 1 GiB of float32.
+KNOWN_CELLS = 1 << 28
+
 
 class BM25:
     """BM25 (Lucene's variant, by the package bm25s) over item texts.
@@ -62,7 +65,10 @@ class BM25:
         names = self.catalog.names.tolist()
         self._bm25s = _bm25s()
         self._index = self._bm25s.BM25(k1=k1, b=b)
-        self._index.index(self._words(TextTemplate(tuple(fields)).texts(items, names)), show_progress=False)
+        words = self._words(TextTemplate(tuple(fields)).texts(items, names))
+        self._has_words = any(words)  # bm25s cannot index texts without any
+        if self._has_words:
+            self._index.index(words, show_progress=False)
         self._asked = self._words(TextTemplate(tuple(query_fields)).texts(items, names))
         self._known: dict[int, np.ndarray] = {}
 
@@ -99,15 +105,19 @@ class BM25:
 
     def _similarity(self, row: int) -> np.ndarray:
         """What an item's text scores on all items, against its own; 0 for itself; float32 `[items]`."""
-        if row not in self._known:
+        found = self._known.pop(row, None)
+        if found is None:
             scores = self._scores(self._asked[row])
             own = float(scores[row])
             scores[row] = 0
-            self._known[row] = scores / np.float32(own if own > 0 else max(float(scores.max()), 1.0))
-        return self._known[row]
+            found = scores / np.float32(own if own > 0 else max(float(scores.max()), 1.0))
+            if len(self._known) >= max(1, KNOWN_CELLS // len(scores)):
+                del self._known[next(iter(self._known))]  # the one that was asked for least recently
+        self._known[row] = found
+        return found
 
     def _scores(self, words: list[str]) -> np.ndarray:
-        known = [word for word in words if word in self._index.vocab_dict]
+        known = [word for word in words if word in self._index.vocab_dict] if self._has_words else []
         if not known:
             return np.zeros(len(self.catalog), dtype=np.float32)
         return np.asarray(self._index.get_scores(known), dtype=np.float32)

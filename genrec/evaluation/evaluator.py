@@ -44,8 +44,8 @@ class RetrievalEvaluator:
             given a second time with a hit for the right ID, beside those with a hit for the right item.
 
     Raises:
-        DataError: No case, no item, a cut-off below 1, a target outside the catalog, or an item without an
-            ID.
+        DataError: No case, no item, a cut-off below 1, a target outside the catalog, a slice of other cases,
+            or an item without an ID.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class RetrievalEvaluator:
         self._numbers = cases.numbers()
         self._fingerprint = cases.fingerprint()
         self._slices = {} if train is None else case_slices(cases, self._items.tolist(), train)
-        self._slices |= slices or {}
+        self._slices |= checked_slices(slices, len(cases))
         self._semantic_ids = None if semantic_ids is None else ids_of(self._items.tolist(), semantic_ids)
 
     def evaluate(self, ranker: Ranker, processes: PartialState | None = None) -> EvaluationResult:
@@ -150,6 +150,23 @@ def check_cut_offs(ks: Sequence[int]) -> tuple[int, ...]:
             "the cut-offs must be 1 or more", received=f"ks={ordered}", remedy="give e.g. ks=(5, 10)"
         )
     return ordered
+
+
+def checked_slices(slices: Mapping[str, np.ndarray] | None, cases: int) -> dict[str, np.ndarray]:
+    """Slices as bool `[cases]` each.
+
+    Raises:
+        DataError: One is of another type or length.
+    """
+    found = {name: np.asarray(mask) for name, mask in (slices or {}).items()}
+    for name, mask in found.items():
+        if mask.dtype != bool or mask.shape != (cases,):
+            raise DataError(
+                f"the slice {name!r} does not say of every case whether it belongs to it",
+                received=f"{mask.dtype} of shape {mask.shape} for {cases} cases",
+                remedy="give a bool array with an entry for each case",
+            )
+    return found
 
 
 def check_resamples(bootstrap: int) -> int:

@@ -15,7 +15,7 @@ from genrec.data import InteractionLog, SearchTask, canonical_order
 from genrec.errors import DataError
 from genrec.evaluation.asking import asked_lists
 from genrec.evaluation.dialogue_cases import DialogueCases
-from genrec.evaluation.evaluator import check_cases, check_cut_offs, check_resamples
+from genrec.evaluation.evaluator import check_cases, check_cut_offs, check_resamples, checked_slices
 from genrec.evaluation.metrics import Relevance
 from genrec.evaluation.result import EvaluationResult, masking_rule
 from genrec.evaluation.run import RetrievalRun
@@ -73,7 +73,7 @@ class SearchEvaluator:
         self.seed = seed
         self.masking = masking
         self._names = names
-        self._slices = dict(slices or {})
+        self._slices = checked_slices(slices, len(self.queries))
         self._items = np.array(canonical_order(item_ids), dtype=object)
         self._row = {item: row for row, item in enumerate(self._items.tolist())}
         self._catalog = fingerprint(self._items.tolist())

@@ -65,6 +65,26 @@ def test_a_search_scores_as_bm25_is_written(items: ItemTable) -> None:
     assert scores[1].tolist() == [0.0] * 5
 
 
+@pytest.mark.parametrize("title", ["", "the of a"])
+def test_items_without_a_word_are_searched_in_vain(title: str) -> None:
+    wordless = ItemTable.from_rows([{"item_id": item, "title": title} for item in TITLES])
+    ranker = BM25(wordless)
+    for found, scores in (ranker.rank_queries(["the ruler"], 3), ranker.rank([["a"]], 3)):
+        assert set(found[0]) <= set(TITLES)
+        assert scores.tolist() == [[0.0] * 3]
+
+
+def test_few_scores_kept_give_the_same_lists(items: ItemTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    histories = [["a", "b", "c"], ["d", "a"], ["b"], ["a", "b", "c"]]
+    found, scores = BM25(items).rank(histories, 5)
+    monkeypatch.setattr(importlib.import_module("genrec.baselines.bm25"), "KNOWN_CELLS", 10)
+    ranker = BM25(items)
+    again, few = ranker.rank(histories, 5)
+    assert (again == found).all()
+    assert (few == scores).all()
+    assert len(ranker._known) == 2
+
+
 def test_a_history_is_a_sum_of_queries(items: ItemTable) -> None:
     ranker = BM25(items, decay=0.5)
     found, scores = ranker.rank([["a", "c"], ["gone"], []], 5)

@@ -217,6 +217,15 @@ def test_what_cannot_be_evaluated_is_told_at_once(
         RetrievalEvaluator(cases_of(rows), item_ids=ITEMS, **options)
 
 
+@pytest.mark.parametrize("mask", [np.array([True]), np.array([1, 0]), [True]])
+def test_a_slice_of_other_cases_is_told_at_once(mask: np.ndarray) -> None:
+    rows = [([ITEMS[0]], ITEMS[1]), ([ITEMS[1]], ITEMS[2])]
+    with pytest.raises(DataError, match="the slice 'own' does not say of every case"):
+        RetrievalEvaluator(cases_of(rows), item_ids=ITEMS, slices={"own": mask})
+    result = measure(RandomRanker(ITEMS), rows, slices={"own": [True, False]})
+    assert result.slices["own"].cases == 1
+
+
 def test_a_negative_number_of_resamples_is_refused() -> None:
     with pytest.raises(DataError, match="resamples"):
         RetrievalEvaluator(cases_of([([], "i0")]), item_ids=ITEMS, bootstrap=-1)
