@@ -17,6 +17,13 @@ from genrec.catalog import Catalog, TrieFilter
 from genrec.decoding import BeamSearchResult, ConstrainedBeamSearch, Normalization
 from genrec.tasks import PromptBuilder
 
+ROWS = 32_768  # beams of all histories that are searched at once: long lists go in smaller batches
+
+
+def searched_at_once(batch_size: int, width: int) -> int:
+    """Histories of a batch whose searches keep `width` prefixes each, so that memory does not grow with k."""
+    return max(1, min(batch_size, ROWS // width))
+
 
 @dataclass(frozen=True)
 class RankedItems:
@@ -64,7 +71,7 @@ class GenerativeRanker:
         catalog: Items and their Semantic IDs.
         normalize: The normaliser the model was trained with.
         num_beams: Prefixes kept a step.
-        batch_size: Histories searched at once.
+        batch_size: Histories searched at once, fewer where long lists are asked for.
         popular_items: Ranked answer to a history without a known item, best first.
         name: Name in reports.
     """
@@ -149,7 +156,8 @@ class GenerativeRanker:
             exact: Prove the lists.
         """
         found = RankedItems.empty(len(prompts), k)
-        for chosen, ids, real in self._batches(prompts):
+        size = searched_at_once(self.batch_size, max(k, self.search.num_beams))
+        for chosen, ids, real in self._batches(prompts, size):
             result = self.search.search(
                 ids,
                 real,
@@ -173,7 +181,7 @@ class GenerativeRanker:
             float32 `[m]` for each prompt, nats.
         """
         found = [np.empty(0, dtype=np.float32)] * len(prompts)
-        for chosen, ids, real in self._batches(prompts):
+        for chosen, ids, real in self._batches(prompts, self.batch_size):
             longest = max(len(rows[i]) for i in chosen)
             if not longest:
                 continue
@@ -185,11 +193,13 @@ class GenerativeRanker:
                 found[i] = values[place, : len(rows[i])]
         return found
 
-    def _batches(self, prompts: Sequence[np.ndarray]) -> Iterator[tuple[list[int], Tensor, Tensor]]:
+    def _batches(
+        self, prompts: Sequence[np.ndarray], size: int
+    ) -> Iterator[tuple[list[int], Tensor, Tensor]]:
         """Prompts of like length together: their numbers, token ids and mask, int64 `[batch, longest]`."""
         order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), i))
-        for start in range(0, len(order), self.batch_size):
-            chosen = order[start : start + self.batch_size]
+        for start in range(0, len(order), size):
+            chosen = order[start : start + size]
             ids, real = self._padded([prompts[i] for i in chosen])
             yield chosen, torch.from_numpy(ids), torch.from_numpy(real)
 

@@ -16,7 +16,7 @@ from genrec.catalog import Catalog
 from genrec.decoding import BeamSearchResult, HybridItemSearch, ItemLevelSearch
 from genrec.errors import DecodingError
 from genrec.models import ItemLevelModel
-from genrec.recommender.generative_ranker import RankedItems
+from genrec.recommender.generative_ranker import RankedItems, searched_at_once
 from genrec.tasks.item_sequences import padded_items
 
 
@@ -27,7 +27,7 @@ class ItemLevelRanker:
         model: The model.
         catalog: Its items.
         num_beams: Prefixes kept a level.
-        batch_size: Histories searched at once.
+        batch_size: Histories searched at once, fewer where beams are wide.
         popular_items: Ranked answer to a history without a known item, best first.
         content: Mixed in by the search, see `HybridItemSearch`; None = the model alone.
         content_weight: Of content-kNN's shares beside the model's probabilities.
@@ -130,7 +130,10 @@ class ItemLevelRanker:
             exact: Prove the lists; with content by rating every item.
         """
         found = RankedItems.empty(len(prompts), k)
-        for chosen in self._batches(prompts):
+        every = exact and self.content is not None
+        width = self.exhaustive.num_beams if every else self.alone.num_beams
+        size = searched_at_once(self.batch_size, max(k, width))
+        for chosen in self._batches(prompts, size):
             asked = [prompts[i] for i in chosen]
             masks = [self._open if allowed is None or allowed[i] is None else allowed[i] for i in chosen]
             left_out = [[] if exclude is None else exclude[i] for i in chosen]
@@ -193,8 +196,8 @@ class ItemLevelRanker:
     def _padded(self, prompts: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
         return padded_items([prompt[-self.max_history :] for prompt in prompts])
 
-    def _batches(self, prompts: Sequence[np.ndarray]) -> Iterator[list[int]]:
+    def _batches(self, prompts: Sequence[np.ndarray], size: int) -> Iterator[list[int]]:
         """Numbers of histories of like length, so many as are searched at once."""
         order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), i))
-        for start in range(0, len(order), self.batch_size):
-            yield order[start : start + self.batch_size]
+        for start in range(0, len(order), size):
+            yield order[start : start + size]

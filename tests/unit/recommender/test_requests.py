@@ -163,6 +163,24 @@ def test_huge_numbers_are_cut(shop: GenerativeRecommender) -> None:
     assert shop.recommend([item] * 100_000, 3) == shop.recommend([item] * 20, 3)
 
 
+def test_long_lists_are_searched_in_smaller_batches(
+    shop: GenerativeRecommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    histories = [shop.catalog.item_ids[n : n + 2] for n in range(5)]
+    expected = [[r.item_id for r in one] for one in shop.recommend_batch(histories, 20)]
+    search, sizes = shop.ranker.search.search, []
+
+    def counted(ids: Any, *args: Any, **options: Any) -> Any:
+        sizes.append(len(ids))
+        return search(ids, *args, **options)
+
+    monkeypatch.setattr(shop.ranker.search, "search", counted)
+    monkeypatch.setattr("genrec.recommender.generative_ranker.ROWS", 45)
+    assert [[r.item_id for r in one] for one in shop.recommend_batch(histories, 20)] == expected
+    shop.recommend_batch(histories, 3)  # as wide as the beams, which are 8
+    assert sizes == [2, 2, 1, 5]
+
+
 def test_explaining_an_item_tells_what_its_codes_share(shop: GenerativeRecommender) -> None:
     catalog = shop.catalog
     item = catalog.item_ids[7]
