@@ -86,7 +86,9 @@ def talk(session: ChatSession, *, as_json: bool = False) -> None:
     from rich.console import Console
 
     asks = sys.stdin.isatty() and not as_json
-    console = Console(file=sys.stdout, highlight=False, markup=False, soft_wrap=not sys.stdout.isatty())
+    console = Console(
+        file=sys.stdout, highlight=False, markup=False, emoji=False, soft_wrap=not sys.stdout.isatty()
+    )
     if asks:
         console.print("Talk to the catalog; /help lists the commands, /quit ends.", style="dim")
     while True:

@@ -59,7 +59,8 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
         grid.add_column(column, overflow="fold")
     for row in rows:
         grid.add_row(*(str(cell) for cell in row))
-    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 200)
+    # titles and names are shown as they are: a "[new]" in them is no markup, a ":cup:" no emoji
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 200, markup=False, emoji=False)
     with console.capture() as printed:
         console.print(grid)
     line("\n".join(row.rstrip() for row in printed.get().splitlines() if row.strip()))
