@@ -114,6 +114,21 @@ class Page:
             exec(compile(block, f"{self.path.name}, block {number}", "exec"), known)
         return known
 
+    def run_commands(self) -> list[str]:
+        """Runs its genrec commands in this process, one after the other; gives what each printed."""
+        from typer.testing import CliRunner
+
+        from genrec.cli.main import app
+
+        printed = []
+        for line in "\n".join(self.blocks("bash")).replace("\\\n", " ").splitlines():
+            words = shlex.split(line, comments=True)
+            if words[:1] == ["genrec"]:
+                done = CliRunner().invoke(app, words[1:])
+                assert done.exit_code == 0, f"{line}\n{done.output}"
+                printed.append(done.output)
+        return printed
+
     def check_commands(self) -> None:
         """Holds every command to what there is: commands, options, recipes, targets, files."""
         from typer.main import get_command

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
+from genrec import Catalog
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))
 WITH_CODE = [name for name in PAGES if "```python" in (ROOT / name).read_text(encoding="utf-8")]
@@ -24,6 +26,20 @@ def test_the_snippets_of_a_page_run_one_after_the_other(
     page: Callable[[str], Any], shop_folder: Path, name: str
 ) -> None:
     page(name).run()
+
+
+def test_ids_of_ones_own_go_through_the_commands_of_their_page(
+    page: Callable[[str], Any], shop_folder: Path
+) -> None:
+    own_ids = page("docs/how-to/own-ids.md")
+    catalog = own_ids.run()["catalog"]
+    inspected, _ = own_ids.run_commands()
+    assert "| position | codes | used | perplexity | Gini |" in inspected
+    assert (shop_folder / "outputs/own-ids/inspection/report.html").is_file()
+    built = Catalog.load(shop_folder / "outputs/own-ids/ids/catalog")
+    assert {item: built.tokens(item) for item in built.item_ids} == {
+        item: catalog.tokens(item) for item in catalog.item_ids
+    }
 
 
 @pytest.mark.parametrize("name", PAGES)
