@@ -99,7 +99,10 @@ def main() -> None:
     arguments.output.mkdir(parents=True, exist_ok=True)
     items = ItemTable.read(arguments.items)
     log = InteractionLog.read(arguments.interactions, time="order", items=items)
-    shutil.copyfile(arguments.interactions, arguments.output / "interactions.csv.gz")
+    if arguments.interactions.name.endswith(".csv.gz"):
+        shutil.copyfile(arguments.interactions, arguments.output / "interactions.csv.gz")
+    else:
+        log.write(arguments.output / "interactions.csv.gz")
     ids = items.canonical_ids
     (arguments.output / "item_ids.json").write_text(json.dumps(ids), encoding="utf-8")
     encoder = TextItemEncoder(arguments.encoder, arguments.fields)

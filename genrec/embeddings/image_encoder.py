@@ -160,9 +160,10 @@ class ImageItemEncoder:
         return EmbeddingTable(items.canonical_ids, np.asarray(vectors))
 
     def fingerprint(self) -> str:
-        """Digest of model and column; of the weights as well when they lie in a folder."""
-        weights = sorted(Path(self.model).glob("*.safetensors")) if Path(self.model).is_dir() else []
-        digests = [file_sha256(path) for path in weights]
+        """Digest of model and column; of weights, settings and image processor when they lie in a folder."""
+        folder = Path(self.model)
+        files = [*folder.glob("*.safetensors"), *folder.glob("*.json")] if folder.is_dir() else []
+        digests = [file_sha256(path) for path in sorted(files)]
         return fingerprint([NAME, self.model if not digests else "", digests, self.template.column])
 
     def save(self, folder: str | Path) -> None:

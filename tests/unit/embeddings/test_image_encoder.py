@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +82,16 @@ def test_the_cache_knows_pictures_by_their_bytes(model: Path, items: ItemTable, 
     assert loaded.fingerprint() == encoder.fingerprint()
     assert loaded.fit(items) is loaded
     assert loaded.fitted
+
+
+def test_the_cache_knows_how_pictures_are_prepared(model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(model, folder)
+    before = ImageItemEncoder(str(folder)).fingerprint()
+    assert ImageItemEncoder(str(model)).fingerprint() == before
+    settings = json.loads((folder / "preprocessor_config.json").read_text())
+    (folder / "preprocessor_config.json").write_text(json.dumps({**settings, "do_normalize": False}))
+    assert ImageItemEncoder(str(folder)).fingerprint() != before
 
 
 def test_faults_of_pictures_are_told(model: Path, items: ItemTable, tmp_path: Path) -> None:
