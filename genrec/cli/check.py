@@ -36,8 +36,12 @@ def check(recipe: RecipeArgument, overrides: Overrides = None, as_json: AsJson =
     for task, count in found.tasks.items():
         line(f"task                {task}, {count:,} rows an epoch")
     line(f"samples             {found.training_rows:,} rows and {found.targets_per_epoch:,} targets an epoch")
-    line(f"tokens              {found.tokens_per_epoch:,} an epoch")
-    line(f"Semantic IDs        {sizes}, {found.reserved_tokens:,} reserved tokens")
+    if loaded.model.architecture == "item_level":
+        line(f"positions           {found.tokens_per_epoch:,} an epoch, one an item")
+        line(f"Semantic IDs        {sizes}")
+    else:
+        line(f"tokens              {found.tokens_per_epoch:,} an epoch")
+        line(f"Semantic IDs        {sizes}, {found.reserved_tokens:,} reserved tokens")
     line(f"steps               {found.steps:,} at most (batch {loaded.align.batch_size})")
     line(f"trained parameters  {found.trained_parameters:,}")
     milliseconds = found.seconds_per_step * 1000

@@ -53,21 +53,7 @@ def train_item_level(recipe: Recipe, inputs: Inputs, folder: Path) -> ItemLevelR
         )
     catalog, section = load_catalog(recipe), recipe.align
     embeddings = content_vectors(recipe, inputs.items)
-    levels = recipe.item_level.node_levels
-    model = ItemLevelModel.for_catalog(
-        catalog.trie,
-        content_channels(recipe, inputs, embeddings, catalog.item_ids),
-        seed=recipe.seed,
-        node_levels=catalog.trie.length if levels is None else levels,
-        label_smoothing=recipe.item_level.label_smoothing,
-        hidden_size=recipe.model.hidden_size,
-        num_layers=recipe.model.num_layers,
-        num_heads=recipe.model.num_heads,
-        intermediate_size=recipe.model.intermediate_size,
-        initializer_range=recipe.model.initializer_range,
-        max_positions=section.max_history,
-        dropout=section.residual_dropout,
-    )
+    model = untrained_model(recipe, catalog, content_channels(recipe, inputs, embeddings, catalog.item_ids))
 
     def make_ranker(trained: Any) -> ItemLevelRanker:
         return ItemLevelRanker(trained, catalog, num_beams=recipe.decode.num_beams, name="genrec")
@@ -95,6 +81,31 @@ def train_item_level(recipe: Recipe, inputs: Inputs, folder: Path) -> ItemLevelR
         item_tokenizer=load_item_tokenizer(recipe),
         recipe=to_mapping(recipe),
         metrics={"validation": {"ndcg@10": callback.best_value, "step": callback.best_step}},
+    )
+
+
+def untrained_model(recipe: Recipe, catalog: Catalog, content: np.ndarray) -> ItemLevelModel:
+    """The item-level generator of a recipe before training.
+
+    Args:
+        recipe: The recipe.
+        catalog: The Semantic IDs.
+        content: float `[items, width]`, in the catalog's order.
+    """
+    levels = recipe.item_level.node_levels
+    return ItemLevelModel.for_catalog(
+        catalog.trie,
+        content,
+        seed=recipe.seed,
+        node_levels=catalog.trie.length if levels is None else levels,
+        label_smoothing=recipe.item_level.label_smoothing,
+        hidden_size=recipe.model.hidden_size,
+        num_layers=recipe.model.num_layers,
+        num_heads=recipe.model.num_heads,
+        intermediate_size=recipe.model.intermediate_size,
+        initializer_range=recipe.model.initializer_range,
+        max_positions=recipe.align.max_history,
+        dropout=recipe.align.residual_dropout,
     )
 
 
@@ -160,6 +171,7 @@ def training_arguments(recipe: Recipe, folder: Path) -> ItemTrainingConfig:
         max_grad_norm=section.max_grad_norm,
         bf16=section.bf16,
         report_to=section.report_to,
+        logging_steps=section.logging_steps,
         save_total_limit=section.keep_checkpoints,
         disable_tqdm=not sys.stderr.isatty(),
         seed=recipe.seed,

@@ -13,6 +13,7 @@ from genrec import GenerativeRecommender, GenRecError, ItemTable, ItemTokenizer,
 from genrec.pipeline import align, build_ids, check, evaluate, load_inputs
 from genrec.pipeline.alignment import align_fingerprint
 from genrec.pipeline.semantic_ids import content_vectors, load_catalog
+from genrec.recommender import load_recommender
 
 SMALL = [
     "data.num_items=80",
@@ -149,6 +150,34 @@ def test_check_estimates_with_and_without_built_ids(tmp_path: Path) -> None:
     assert before.codebook_sizes == (64, 64, 64)
     assert before.steps == 6
     assert before.seconds_per_step > 0
+
+
+def test_check_counts_the_steps_that_training_takes(tmp_path: Path) -> None:
+    passes = ["align.max_steps=-1", "align.epochs=2", "align.batch_size=96"]
+    whole = check(recipe(tmp_path, *passes))
+    assert whole.training_rows == 250
+    assert whole.steps == 2 * (250 // 96)
+    parts = check(recipe(tmp_path, *passes, "align.gradient_accumulation=4"))
+    assert parts.steps == 2 * 3  # the passes left over are a step of their own
+
+
+def test_check_estimates_the_item_level_generator_and_no_other_model(tmp_path: Path) -> None:
+    chosen = recipe(
+        tmp_path,
+        "model.architecture=item_level",
+        "align.max_steps=-1",
+        "align.epochs=2",
+        "align.batch_size=96",
+    )
+    found = check(chosen)
+    align(chosen)
+    trained = load_recommender(tmp_path / "bundle").model
+    assert found.trained_parameters == sum(p.numel() for p in trained.parameters())
+    assert found.steps == json.loads((tmp_path / "align" / "loss_curve.json").read_text())[-1]["step"]
+    assert found.reserved_tokens == 0
+    rows = load_inputs(chosen).split.train
+    kept = np.minimum(np.diff(rows.offsets) - 1, chosen.align.max_history)
+    assert found.tokens_per_epoch == found.targets_per_epoch == kept.clip(min=0).sum()
 
 
 def test_check_makes_up_ids_for_any_shape(tmp_path: Path) -> None:
