@@ -129,20 +129,27 @@ class Conversation:
         """
         state = ConversationState(history=tuple(history), filters=filters)
         past: list[ConversationState] = []
+        before = (
+            state  # where the user's turn began: it counts if the message or the reply's items changed it
+        )
+        begun = False
         for message in messages:
             if message["role"] == "user":
+                begun = True
+                past += [before] * (state != before)
                 intents = self.read(message["content"], state.shown, phrases)
                 if any(intent.kind == "undo" for intent in intents):
-                    state = past.pop() if past else state
+                    before = state = past.pop() if past else state
                     continue
                 before, state = state, self.changes.apply(state, intents)
-                past += [before] * (state != before)
             elif message["role"] == "assistant":
                 named = message.get("items")
                 if named is None:
                     found = self.names.mentions(message["content"])
                     named = list(dict.fromkeys(m.value for m in found if m.kind == "item"))
                 state = state.with_shown([item for item in named if item in self.catalog])
+                before = before if begun else state
+        past += [before] * (state != before)
         return state, past
 
     def answer(

@@ -232,6 +232,31 @@ def test_messages_replayed_give_the_session(shop: GenerativeRecommender) -> None
 
 
 @pytest.mark.parametrize(
+    "turns",
+    [
+        [
+            "show me something",
+            "under 20 dollars",
+            "show me some",
+            "undo",
+            "undo",
+        ],  # items alone are a turn too
+        ["without perfume", "not that brand", "something else", "undo", "more", "undo"],
+        ["undo", "more like the last one", "I'll take the second one", "thanks", "not the first one"],
+    ],
+)
+def test_a_replayed_session_can_be_taken_back_as_far(shop: GenerativeRecommender, turns: list[str]) -> None:
+    session = ChatSession(shop, k=3)
+    for turn in turns:
+        session.say(turn)
+        replayed = ChatSession(shop, k=3).replay(session.messages)
+        assert replayed.to_dict() == session.to_dict()
+    greeted = ChatSession(shop).replay([{"role": "assistant", "content": "x", "items": ["w0002"]}])
+    assert greeted.state.shown == ("w0002",)
+    assert not greeted.undo()
+
+
+@pytest.mark.parametrize(
     "messages",
     [
         [],
