@@ -198,7 +198,7 @@ def _seconds_per_step(trainer: AlignmentTrainer | ItemTrainer, dropout: float) -
         for _, batch in zip(range(1 + TIMED_STEPS), batches, strict=False):
             began = time.perf_counter()
             with trainer.accelerator.autocast():
-                loss = trainer.compute_loss(model, batch)
+                loss = cast(torch.Tensor, trainer.compute_loss(model, batch))
             loss.backward()
             optimizer.step()
             optimizer.zero_grad()

@@ -44,7 +44,7 @@ class Recommendation:
         return asdict(self)
 
 
-def checked_ids(item_ids: Any, what: str, kind: type = Collection) -> None:
+def checked_ids(item_ids: Any, what: str, kind: type[Any] = Collection) -> None:
     """Holds item ids to their form.
 
     Args:
@@ -107,7 +107,8 @@ def wanted_items(k: int, catalog_size: int) -> int:
     Raises:
         DecodingError: k below 1 or no whole number, or more than 10,000 items in one answer.
     """
-    if isinstance(k, bool) or not isinstance(k, Integral) or k < 1:
+    given: Any = k
+    if isinstance(given, bool) or not isinstance(given, Integral) or k < 1:
         raise DecodingError("asked for no item", received=f"k={k!r}", remedy="ask for k >= 1")
     wanted = min(int(k), catalog_size)
     if wanted > MOST_ITEMS:
