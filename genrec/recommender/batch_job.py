@@ -79,8 +79,11 @@ class BatchJob:
             if not self.folder.exists():
                 if self.out.exists() and not self.finished():
                     self._refuse(self.out, _read(self.note), overwrite)
-                self.folder.mkdir(parents=True)
-                atomic_write_text(self.folder / "job.json", json.dumps(self._plain(), indent=2) + "\n")
+                begun = self._beside("begun")  # a folder of parts says from the first moment whose they are
+                shutil.rmtree(begun, ignore_errors=True)
+                begun.mkdir(parents=True)
+                atomic_write_text(begun / "job.json", json.dumps(self._plain(), indent=2) + "\n")
+                begun.rename(self.folder)
             return [number for number in range(self.num_parts) if not self.part(number).is_file()]
 
     def join(self) -> int | None:
@@ -98,8 +101,14 @@ class BatchJob:
                 left.unlink()
             users = join_parts(parts, self.out)
             atomic_write_text(self.note, json.dumps(self._plain(), indent=2) + "\n")
-            shutil.rmtree(self.folder)
+            done = self._beside("done")  # gone in one step, so that no half of it is taken for another job's
+            shutil.rmtree(done, ignore_errors=True)
+            self.folder.rename(done)
+            shutil.rmtree(done)
             return users
+
+    def _beside(self, state: str) -> Path:
+        return self.folder.with_name(f".{self.folder.name}.{state}")
 
     def _plain(self) -> dict[str, Any]:
         return {**self.facts, "parts": self.num_parts}

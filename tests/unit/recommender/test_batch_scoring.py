@@ -8,6 +8,7 @@ import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pyarrow.parquet as pq
 import pytest
@@ -15,6 +16,8 @@ import pytest
 from genrec.artifacts import saved_artifact
 from genrec.errors import ArtifactError, ConfigError, DataError
 from genrec.recommender import BatchResult, Recommendation, score_users
+from genrec.recommender.answer_file import write_part
+from genrec.recommender.batch_job import BatchJob
 
 ITEMS = [f"i{n}" for n in range(20)]
 
@@ -113,6 +116,30 @@ def test_a_run_that_died_goes_on_and_ends_with_the_same_bytes(
     third = Popular()
     assert run(bundle, users, out, third).skipped
     assert third.asked == 0
+
+
+def test_a_job_that_died_while_it_began_or_cleared_up_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = BatchJob(tmp_path / "out.jsonl", {"k": 3}, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr("genrec.recommender.batch_job.atomic_write_text", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            job.open()
+    assert job.open() == [0]
+    write_part(job.part(0), ["u1"], [[("i1", 0.5)]])
+
+    def half(folder: Path, **options: Any) -> None:
+        if folder.exists():
+            (folder / "job.json").unlink()
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("genrec.recommender.batch_job.shutil.rmtree", half)
+        with pytest.raises(KeyboardInterrupt):
+            job.join()
+    assert job.finished()
+    assert BatchJob(job.out, {"k": 4}, 1).open(overwrite=True) == [0]
 
 
 def test_processes_share_the_parts_and_the_last_one_joins(bundle: Path, users: Path, tmp_path: Path) -> None:
