@@ -97,6 +97,9 @@ def apply_overrides(mapping: Mapping[str, Any], overrides: Iterable[str]) -> dic
         except yaml.YAMLError as error:
             errors.append(f"{override!r}: the value is not valid YAML: {' '.join(str(error).split())}")
             continue
+        if isinstance(value, str) and " #" in text and text.strip()[0] not in "'\"":
+            errors.append(f"{override!r}: of this YAML reads {value!r} alone; put the value in quotes")
+            continue
         section = result
         for depth, part in enumerate(parts[:-1], start=1):
             if section.get(part) is None:
@@ -270,9 +273,15 @@ def _scalar(declared: Any, value: object, place: str, errors: list[str]) -> obje
     if declared is str and isinstance(value, str):
         return value
     if declared is Path and isinstance(value, (str, Path)):
-        return Path(value).expanduser()
+        try:
+            return Path(value).expanduser()
+        except RuntimeError:
+            errors.append(f"{place}: this machine knows no such home folder, received {str(value)!r}")
+            return _FAILED
     quote = (
-        f"; put it in quotes: \"'{value}'\"" if declared is str and isinstance(value, (int, float)) else ""
+        f"; put it in quotes: \"'{value}'\""
+        if declared in (str, Path) and isinstance(value, (int, float))
+        else ""
     )
     errors.append(f"{place}: expected {_named(declared)}, received {value!r}{quote}")
     return _FAILED

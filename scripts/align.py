@@ -24,12 +24,11 @@ def main() -> int:
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="such as align.max_steps=8")
     parser.add_argument("--from", dest="start_from", metavar="BUNDLE", help="go on from this bundle")
     arguments = parser.parse_intermixed_args()
-    start_from = [f"start_from={arguments.start_from}"] if arguments.start_from else []
     state = process_state()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("genrec").setLevel(logging.INFO if state.is_main_process else logging.ERROR)
     try:
-        result = align(Recipe.load(arguments.recipe, [*arguments.overrides, *start_from]))
+        result = align(Recipe.load(arguments.recipe, arguments.overrides, start_from=arguments.start_from))
     except GenRecError as error:
         if state.is_main_process or not isinstance(
             error, TrainingInterrupted

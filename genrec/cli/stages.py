@@ -51,8 +51,7 @@ def align(
 
     Example: genrec align quickstart --from outputs/quickstart/bundle output_dir=outputs/next
     """
-    more = [f"start_from={start_from}"] if start_from is not None else []
-    loaded = Recipe.load(recipe, [*(overrides or []), *more])
+    loaded = Recipe.load(recipe, overrides or [], start_from=start_from)
 
     from genrec import pipeline
 

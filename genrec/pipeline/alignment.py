@@ -5,6 +5,7 @@ Does not know test cases: choices are made on the validation cases only.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import os
@@ -33,7 +34,7 @@ from genrec.pipeline.semantic_ids import (
 )
 from genrec.pipeline.stage import StageResult, write_resolved
 from genrec.pipeline.trainer import build_trainer
-from genrec.recipe import Recipe
+from genrec.recipe import AlignSection, Recipe
 from genrec.recommender import GenerativeRanker, GenerativeRecommender
 from genrec.recommender.bundle import BundleSettings
 from genrec.training import AlignmentTrainer, process_state
@@ -41,6 +42,8 @@ from genrec.training import AlignmentTrainer, process_state
 logger = logging.getLogger(__name__)
 
 BUNDLE_KINDS = ("bundle", "item_level_bundle")
+# of the section `align`: what changes no weight, so that a run may go on with another value
+WEIGHTLESS = ("keep_checkpoints", "logging_steps", "report_to", "activation_checkpointing")
 
 
 def bundle_folder(recipe: Recipe) -> Path:
@@ -51,6 +54,7 @@ def bundle_folder(recipe: Recipe) -> Path:
 def align_fingerprint(recipe: Recipe, inputs: Inputs) -> str:
     """Digest of everything the trained weights depend on."""
     item_level = recipe.model.architecture == "item_level"
+    weightless = {f.name: f.default for f in dataclasses.fields(AlignSection) if f.name in WEIGHTLESS}
     return fingerprint(
         [
             inputs.fingerprint(),
@@ -63,7 +67,7 @@ def align_fingerprint(recipe: Recipe, inputs: Inputs) -> str:
             recipe.item_tokenizer.user_codes,
             [recipe.texts.source, recipe.texts.model, recipe.texts.num_queries, recipe.texts.max_new_tokens],
             sources_digest(recipe),
-            recipe.align,
+            dataclasses.replace(recipe.align, **weightless),
             recipe.decode.num_beams,
             recipe.decode.mix_content,
             recipe.evaluate.mask_history,

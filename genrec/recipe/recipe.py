@@ -14,6 +14,7 @@ from typing import Any
 from genrec.artifacts import data_folder
 from genrec.config import apply_overrides, build, read_yaml, to_mapping, write_yaml
 from genrec.errors import ConfigError
+from genrec.recipe.ranges import out_of_range
 from genrec.recipe.sections import (
     DataSection,
     DecodeSection,
@@ -62,7 +63,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Checks what one section alone cannot know; every problem is named at once."""
-        data, embeddings, problems = self.data, self.embeddings, []
+        data, embeddings, problems = self.data, self.embeddings, out_of_range(self)
         if data.source == "files" and (data.items is None or data.interactions is None):
             problems.append("data.source is 'files', so data.items and data.interactions must be given")
         if embeddings.encoder == "files" and (embeddings.vectors is None or embeddings.vector_ids is None):
@@ -88,7 +89,8 @@ class Recipe:
             problems.append("model.text_epochs trains a base from scratch; model.base names a pretrained one")
         if self.model.quantization != "none" and not self.align.lora_r:
             problems.append("quantised weights do not train: set align.lora_r, or model.quantization=none")
-        if self.model.head_dim is None and self.model.hidden_size % self.model.num_heads:
+        heads = self.model.num_heads
+        if self.model.head_dim is None and heads > 0 and self.model.hidden_size % heads:
             problems.append("model.hidden_size must be a multiple of model.num_heads, or give model.head_dim")
         if self.model.architecture == "encoder_decoder":
             if self.model.base is not None or self.model.text_epochs or self.align.lora_r:
@@ -98,28 +100,17 @@ class Recipe:
                 )
             if self.align.residual_dropout:
                 problems.append("an encoder-decoder has model.dropout: set align.residual_dropout to 0")
+        problems += self._beside_item_level() if self.model.architecture == "item_level" else []
         rows = self.item_level
+        if not rows.channels:
+            problems.append("item_level.channels must name a channel, such as content")
+        if not self.tasks:
+            problems.append("tasks must name a task, such as seqrec")
         if rows.teacher_share and (rows.crop or rows.reverse or rows.item_dropout):
             problems.append(
                 "item_level.teacher_share needs rows that stay as they are: set item_level.crop, .reverse "
                 "and .item_dropout to 0"
             )
-        positive = {
-            "item_level.channel_dim": self.item_level.channel_dim,
-            "align.batch_size": self.align.batch_size,
-            "align.gradient_accumulation": self.align.gradient_accumulation,
-            "align.max_history": self.align.max_history,
-            "align.evaluate_every": self.align.evaluate_every,
-            "preference.num_rejected": self.preference.num_rejected,
-            "preference.steps": self.preference.steps,
-            "preference.batch_size": self.preference.batch_size,
-            "preference.evaluate_every": self.preference.evaluate_every,
-            "decode.num_beams": self.decode.num_beams,
-            "decode.batch_size": self.decode.batch_size,
-        }
-        problems += [
-            f"{name} must be at least 1, not {value}" for name, value in positive.items() if value < 1
-        ]
         if not self.evaluate.ks or min(self.evaluate.ks) < 1 or 10 not in self.evaluate.ks:
             problems.append("evaluate.ks must hold positive cut-offs, 10 among them")
         if problems:
@@ -129,15 +120,45 @@ class Recipe:
                 remedy="mend the recipe file, or add overrides such as data.items=PATH",
             )
 
+    def _beside_item_level(self) -> list[str]:
+        """Settings that an item-level generator cannot use."""
+        model, section = self.model, self.align
+        given = {
+            "start_from": self.start_from is not None,
+            "model.base": model.base is not None,
+            "model.text_epochs": bool(model.text_epochs),
+            "align.lora_r": bool(section.lora_r),
+            "align.rows_first_steps": bool(section.rows_first_steps),
+            "align.activation_checkpointing": section.activation_checkpointing,
+            "align.max_length": section.max_length is not None,
+            "tasks other than seqrec": bool(self.tasks.keys() - {"seqrec"}),
+        }
+        found = [name for name, there in given.items() if there]
+        if not found:
+            return []
+        return [
+            "model.architecture=item_level trains a model of items on histories alone: leave out "
+            + ", ".join(found)
+        ]
+
     @classmethod
-    def load(cls, recipe: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    def load(
+        cls, recipe: str | Path, overrides: Sequence[str] = (), *, start_from: str | Path | None = None
+    ) -> Recipe:
         """Reads a recipe by the name of a shipped one, its folder or its file, and applies dotted overrides.
+
+        Args:
+            recipe: Name, folder or file.
+            overrides: Such as `align.max_steps=8`; values are read as YAML.
+            start_from: A bundle to go on from, taken as it is written; None = what recipe and overrides say.
 
         Raises:
             ConfigError: Unknown recipe, unknown keys or wrong values, all of them at once.
         """
         path = recipe_path(recipe)
         mapping = apply_overrides(read_yaml(path), list(overrides))
+        if start_from is not None:
+            mapping["start_from"] = str(start_from)
         return build(cls, mapping, source=str(path))
 
     def scaled(self, **sections: Any) -> Recipe:

@@ -183,7 +183,7 @@ class AlignSection:
         batch_size: Rows a step, over all processes and accumulated passes.
         gradient_accumulation: Passes a step is made of.
         learning_rate: AdamW's peak rate.
-        lr_scheduler: Name of a transformers schedule.
+        lr_scheduler: Which of transformers' schedules follows the warm-up.
         warmup_steps: Steps of linear warm-up.
         adam_beta2: AdamW's second beta.
         weight_decay: Of the body.
@@ -213,7 +213,15 @@ class AlignSection:
     max_steps: int = -1
     batch_size: int = 64
     learning_rate: float = 1e-3
-    lr_scheduler: str = "constant_with_warmup"
+    lr_scheduler: Literal[
+        "constant",
+        "constant_with_warmup",
+        "linear",
+        "cosine",
+        "cosine_with_restarts",
+        "polynomial",
+        "inverse_sqrt",
+    ] = "constant_with_warmup"
     warmup_steps: int = 100
     adam_beta2: float = 0.98
     weight_decay: float = 0.05

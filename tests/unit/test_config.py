@@ -84,6 +84,8 @@ def test_values_are_converted_by_their_declared_type() -> None:
         ({"inner": {"mode": "fats"}}, "did you mean 'fast'?"),
         ({"inner": 3}, "inner: expected a section"),
         ({"name": 2014}, "name: expected str, received 2014; put it in quotes"),
+        ({"folder": 2026}, "folder: expected Path, received 2026; put it in quotes"),
+        ({"folder": "~nobody-has-this-name/x"}, "folder: this machine knows no such home folder"),
         ({"flag": "yes"}, "flag: expected bool"),
         ({"sizes": "12"}, "sizes: expected a list"),
         ({"sizes": [1, "x"]}, "sizes[1]: expected int"),
@@ -114,13 +116,19 @@ def test_overrides_set_dotted_keys_in_a_copy() -> None:
     )
     assert changed == {"align": {"steps": 8, "rate": "2e-4"}, "other": None, "new": {"deep": {"key": [1, 2]}}}
     assert given_mapping == {"align": {"steps": 1}, "other": {"x": 1}}
-    assert apply_overrides({}, ["a=x=y"]) == {"a": "x=y"}
+    assert apply_overrides({}, ["a=x=y", "b='run #2'", "c=a#b"]) == {"a": "x=y", "b": "run #2", "c": "a#b"}
 
 
 def test_overrides_that_cannot_be_used_are_all_named() -> None:
     with pytest.raises(ConfigError) as caught:
-        apply_overrides({"a": 1}, ["a.b=2", "nothing", "=3", "c=[1"])
-    for part in ("a is a value, not a section", "'nothing' is not of the form", "'=3'", "'c=[1'"):
+        apply_overrides({"a": 1}, ["a.b=2", "nothing", "=3", "c=[1", "d=run #2"])
+    for part in (
+        "'d=run #2': of this YAML reads 'run' alone",
+        "a is a value, not a section",
+        "'nothing' is not of the form",
+        "'=3'",
+        "'c=[1'",
+    ):
         assert part in str(caught.value)
 
 

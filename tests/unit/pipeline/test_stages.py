@@ -78,9 +78,14 @@ def test_a_stage_is_done_once_for_the_same_inputs(tmp_path: Path) -> None:
 def test_the_training_depends_on_what_it_should(tmp_path: Path) -> None:
     base = recipe(tmp_path)
     inputs = load_inputs(base)
-    assert align_fingerprint(recipe(tmp_path, "evaluate.bootstrap=7"), inputs) == align_fingerprint(
-        base, inputs
-    )
+    for change in (
+        "evaluate.bootstrap=7",
+        "align.keep_checkpoints=1",
+        "align.logging_steps=3",
+        "align.report_to=trackio",
+        "align.activation_checkpointing=true",
+    ):
+        assert align_fingerprint(recipe(tmp_path, change), inputs) == align_fingerprint(base, inputs)
     for change in ("seed=1", "align.learning_rate=0.1", "model.num_layers=2", "embeddings.dim=11"):
         assert align_fingerprint(recipe(tmp_path, change), inputs) != align_fingerprint(base, inputs)
 
