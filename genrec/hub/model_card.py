@@ -158,9 +158,9 @@ def _opening(card: CardFacts) -> str:
     size = f" {parameters:,} weights are stored here." if parameters else ""
     return (
         f"# {card.repo_id.rpartition('/')[2]}\n\n"
-        f"{what} that names the next item of a catalog of {len(card.catalog):,} items by its Semantic ID "
-        f"({sizes} codes), found by search along the catalog's trie: only items of the catalog come out, "
-        "each at "
+        f"{what} that names the next item of a catalog of {card.catalog.num_active:,} items by its "
+        f"Semantic ID ({sizes} codes), found by search along the catalog's trie: only items of the catalog "
+        "come out, each at "
         f"most once.{size} Made with genrec.{built}"
     )
 

@@ -123,7 +123,7 @@ def publish_catalog(
         if publication.hashes == published["files"]:
             logger.info("%s has this catalog already", repo_id)
             return parent
-        items = len(Catalog.load(Path(folder) / "catalog"))
+        items = Catalog.load(Path(folder) / "catalog").num_active
         return repository.commit(
             files,
             deleted=[name for name in published["files"] if name not in files],

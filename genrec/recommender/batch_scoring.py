@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Container, Sequence
+from collections.abc import Container, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -21,7 +21,7 @@ from genrec.config import fingerprint
 from genrec.errors import ConfigError, DataError
 from genrec.recommender.answer_file import answer_format, write_part
 from genrec.recommender.batch_job import BatchJob
-from genrec.recommender.recommendations import Recommendation
+from genrec.recommender.recommendations import Recommendation, wanted_items
 from genrec.recommender.user_file import User, UserFile
 
 PART_SIZE = 2048  # users of a part: minutes on a CPU, seconds on a GPU
@@ -105,6 +105,7 @@ def score_users(
         DataError: The file of users cannot be used; nothing was scored.
         ArtifactError: The output, or parts of another job, are there already.
         ConfigError: A shard that is none of them, or a part without users.
+        DecodingError: k below 1, or above 10,000 in a larger catalog.
     """
     number, count = _checked_shard(shard)
     if part_size < 1:
@@ -112,8 +113,10 @@ def score_users(
             "a part needs a user", received=f"part_size={part_size}", remedy="set it to 1 or more"
         )
     answer_format(Path(out))
+    catalog = recommender.catalog
+    wanted_items(k, len(catalog) if isinstance(catalog, Sized) else 1)  # told before there is a job of this k
     file = UserFile(users)
-    total = _check(file, recommender.catalog, unknown)
+    total = _check(file, catalog, unknown)
     facts = {
         "bundle": file_sha256(Path(bundle) / MANIFEST),
         "users": file_sha256(file.path),

@@ -131,8 +131,11 @@ class Shortlister:
     def _lists(self, requests: Sequence[Request]) -> list[list[Recommendation]]:
         found: list[list[Recommendation]] = [[] for _ in requests]
         asked: dict[tuple[int, bool], list[tuple[int, np.ndarray, np.ndarray | None, list[int]]]] = {}
+        masks: dict[Filters, np.ndarray] = {}  # requests of the same filters share one mask
         for i, request in enumerate(requests):
-            mask = self.mask(request.filters) if request.filters else None
+            if request.filters and request.filters not in masks:
+                masks[request.filters] = self.mask(request.filters)
+            mask = masks.get(request.filters)
             left_out = self.rows(request.exclude)
             if mask is not None and not mask.any():
                 continue
@@ -151,8 +154,8 @@ class Shortlister:
                 continue
             asked.setdefault((request.k, request.exact), []).append((i, prompt, mask, left_out))
         for (k, exact), group in asked.items():
-            numbers, prompts, masks, left = zip(*group, strict=True)
-            ranked = self.ranker.after_prompts(prompts, k, allowed=masks, exclude=left, exact=exact)
+            numbers, prompts, allowed, left = zip(*group, strict=True)
+            ranked = self.ranker.after_prompts(prompts, k, allowed=allowed, exclude=left, exact=exact)
             for place, i in enumerate(numbers):
                 certified = ranked.certified[place].tolist()
                 found[i] = self._shown(ranked.items[place], ranked.scores[place], "model", certified)

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from genrec.artifacts import saved_artifact
-from genrec.errors import ArtifactError, ConfigError, DataError
+from genrec.errors import ArtifactError, ConfigError, DataError, DecodingError
 from genrec.recommender import BatchResult, Recommendation, score_users
 from genrec.recommender.answer_file import write_part
 from genrec.recommender.batch_job import BatchJob
@@ -197,6 +197,9 @@ def test_everything_is_checked_before_anything_is_scored(bundle: Path, users: Pa
         run(bundle, users, tmp_path / "x.parquet", shard=(3, 3))
     with pytest.raises(ConfigError, match="a part needs a user"):
         run(bundle, users, tmp_path / "x.parquet", part_size=0)
+    with pytest.raises(DecodingError, match="asked for no item"):
+        run(bundle, users, tmp_path / "x.parquet", k=0)
+    assert run(bundle, users, tmp_path / "x.parquet", unknown="skip").joined  # nothing of it is in the way
 
 
 def test_memory_does_not_grow_with_the_number_of_users(bundle: Path, tmp_path: Path) -> None:

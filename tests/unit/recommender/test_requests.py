@@ -181,6 +181,22 @@ def test_long_lists_are_searched_in_smaller_batches(
     assert sizes == [2, 2, 1, 5]
 
 
+def test_requests_of_the_same_filters_share_one_mask(
+    shop: GenerativeRecommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    after_prompts, given = shop.ranker.after_prompts, []
+
+    def seen(prompts: Any, k: int, *, allowed: Any, **options: Any) -> Any:
+        given.extend(allowed)
+        return after_prompts(prompts, k, allowed=allowed, **options)
+
+    monkeypatch.setattr(shop.ranker, "after_prompts", seen)
+    histories = [shop.catalog.item_ids[n : n + 2] for n in range(4)]
+    shop.recommend_batch(histories, 3, filters={"max_price": 20})
+    assert len(given) == 4
+    assert len({id(mask) for mask in given}) == 1  # a filter over a large catalog is made ready once
+
+
 def test_explaining_an_item_tells_what_its_codes_share(shop: GenerativeRecommender) -> None:
     catalog = shop.catalog
     item = catalog.item_ids[7]
