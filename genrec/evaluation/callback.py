@@ -44,6 +44,8 @@ class RetrievalCallback(TrainerCallback, ExportableState):
         averaging: The run's weight averaging, None where there is none.
         whole_model: Makes the model in training whole where parameters are shared out over processes (the
             trainer's `whole_model`); all processes enter it, the first one gets a model.
+        log: The trainer's `log`, so that its trackers get the metrics too; None = the history of the run
+            alone. What is measured when training has ended goes to the history: trackers are closed by then.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class RetrievalCallback(TrainerCallback, ExportableState):
         metric: str = "ndcg@10",
         averaging: WeightAveraging | None = None,
         whole_model: Callable[[Any], AbstractContextManager[Any]] = nullcontext,
+        log: Callable[[dict[str, float]], None] | None = None,
     ) -> None:
         self.evaluator = evaluator
         self.make_ranker = make_ranker
@@ -66,6 +69,7 @@ class RetrievalCallback(TrainerCallback, ExportableState):
         self.metric = metric
         self.averaging = averaging
         self.whole_model = whole_model
+        self.log = log
         self.best_value = -1.0
         self.best_step = 0
         self.worse = 0
@@ -99,16 +103,22 @@ class RetrievalCallback(TrainerCallback, ExportableState):
         if self.stopped:
             control.should_training_stop = True
         elif state.global_step % self.every_steps == 0:
-            self._evaluate(state, control, kwargs["model"])
+            self._evaluate(state, control, kwargs["model"], self.log)
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Evaluates what the last interval left."""
         if state.global_step > self.last_step and not self.stopped:
-            self._evaluate(state, control, kwargs["model"])
+            self._evaluate(state, control, kwargs["model"], None)
 
-    def _evaluate(self, state: TrainerState, control: TrainerControl, model: Any) -> None:
+    def _evaluate(
+        self,
+        state: TrainerState,
+        control: TrainerControl,
+        model: Any,
+        log: Callable[[dict[str, float]], None] | None,
+    ) -> None:
         measured: list[dict[str, float] | None] = [None]
         with self.whole_model(model) as whole:
             if state.is_world_process_zero:
@@ -123,7 +133,10 @@ class RetrievalCallback(TrainerCallback, ExportableState):
             self.worse += 1
         self.last_step = state.global_step
         row = {f"validation_{name}": float(metrics[name]) for name in metrics}
-        state.log_history.append({"step": state.global_step, **row})
+        if log is None:
+            state.log_history.append({"step": state.global_step, **row})
+        else:
+            log(row)  # it goes to the history as well
         logger.info(
             "step %d: validation %s %.4f (best %.4f at step %d)",
             state.global_step,

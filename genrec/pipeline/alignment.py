@@ -147,6 +147,7 @@ def _validation(
         patience=section.patience,
         averaging=trainer.averaging,
         whole_model=trainer.whole_model,
+        log=None if section.report_to == "none" else trainer.log,
     )
 
 

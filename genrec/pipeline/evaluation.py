@@ -6,11 +6,13 @@ Does not know training.
 from __future__ import annotations
 
 import datetime
+import logging
 import os
 import platform
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from genrec.artifacts import has_artifact, saved_artifact
 from genrec.baselines import (
@@ -47,6 +49,8 @@ from genrec.recommender import (
 )
 from genrec.training import process_state
 
+logger = logging.getLogger(__name__)
+
 KIND = "evaluation"
 RUNS = "runs"
 TUNING_CASES = 4000  # of the validation, for the settings of a Markov chain
@@ -71,6 +75,14 @@ def evaluate(recipe: Recipe, inputs: Inputs | None = None) -> StageResult:
         inputs = inputs or load_inputs(recipe)
     bundle, folder = bundle_folder(recipe), recipe.output_dir / "evaluation"
     recommender = load_recommender(bundle, device=str(state.device))
+    changed = changed_data(recipe, recommender.recipe)
+    if changed and state.is_main_process:
+        logger.warning(
+            "the bundle in %s was trained with other data settings, so that test cases may have been trained "
+            "on: %s",
+            bundle,
+            "; ".join(changed),
+        )
     wanted = fingerprint(
         [
             VERSION,
@@ -110,6 +122,28 @@ def evaluate(recipe: Recipe, inputs: Inputs | None = None) -> StageResult:
         recommender.save_pretrained(bundle)
     state.wait_for_everyone()
     return StageResult("evaluate", folder, False, f"report in {folder / 'report.md'}")
+
+
+def changed_data(recipe: Recipe, trained: Mapping[str, Any]) -> list[str]:
+    """Data settings, and the seed of synthetic data, that differ from those a bundle was trained with.
+
+    Names of files are passed over: the same file may be called by another name.
+
+    Args:
+        recipe: The recipe that is evaluated.
+        trained: The resolved recipe in the bundle; an empty one tells nothing.
+    """
+    if "data" not in trained:
+        return []
+    now = recipe.to_mapping()
+    pairs = {
+        f"data.{name}": (trained["data"].get(name, value), value)
+        for name, value in now["data"].items()
+        if name not in ("items", "interactions")
+    }
+    if recipe.data.source == "synthetic":
+        pairs["seed"] = (trained.get("seed", recipe.seed), recipe.seed)
+    return [f"{name} was {was!r} and is {value!r}" for name, (was, value) in pairs.items() if was != value]
 
 
 def shared_ids(catalog: Catalog) -> dict[str, str] | None:

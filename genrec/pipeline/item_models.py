@@ -83,6 +83,7 @@ def train_item_model(
         every_steps=evaluate_every,
         patience=patience,
         averaging=trainer.averaging,
+        log=trainer.log if args.report_to else None,
     )
     trainer.add_callback(callback)
     parameters = sum(p.numel() for p in model.parameters())

@@ -117,6 +117,8 @@ def _train(
         args=_arguments(recipe, settings.normalize, folder),
         callbacks=[callback],
     )
+    if recipe.align.report_to != "none":
+        callback.log = trainer.log
     trainer.train()
     best = load_weights(cast(Any, trainer.model), callback.best_weights())
     if section.lora_r:

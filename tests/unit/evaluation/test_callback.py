@@ -129,3 +129,25 @@ def test_the_end_of_training_is_evaluated_unless_it_just_was(run: Callable[..., 
     played.state.global_step = 5
     with pytest.raises(StopIteration):  # the next value is asked for
         played.callback.on_train_end(None, played.state, played.control, model=played.model)
+
+
+def test_trackers_get_what_is_measured_while_training_runs(run: Callable[..., Any]) -> None:
+    told: list[dict[str, float]] = []
+    played = run([0.1, 0.3], log=told.append)
+    assert told == [{"validation_ndcg@10": 0.1}, {"validation_ndcg@10": 0.3}]
+    assert played.state.log_history == []  # the trainer's own log writes it there
+    assert run([0.1]).state.log_history == [{"step": 2, "validation_ndcg@10": 0.1}]
+
+
+def test_what_is_measured_at_the_end_goes_to_the_history_as_trackers_are_closed(
+    run: Callable[..., Any],
+) -> None:
+    told: list[dict[str, float]] = []
+    played = run([0.1], log=told.append)
+    played.state.global_step = 3
+    played.callback.evaluator = SimpleNamespace(
+        evaluate=lambda ranker: SimpleNamespace(metrics={"ndcg@10": 0.4})
+    )
+    played.callback.on_train_end(None, played.state, played.control, model=played.model)
+    assert told == [{"validation_ndcg@10": 0.1}]
+    assert played.state.log_history == [{"step": 3, "validation_ndcg@10": 0.4}]

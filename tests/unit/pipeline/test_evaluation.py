@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -47,6 +48,7 @@ def test_a_leak_stops_the_stage_before_any_number(tmp_path: Path, monkeypatch: p
     )
 
     class Bundle:
+        recipe: ClassVar = {}
         catalog = catalog([[1, 2], [1, 4], [3, 4], [1, 3]], extra=False)
 
     monkeypatch.setattr(stage, "load_recommender", lambda *_, **__: Bundle())
@@ -55,3 +57,15 @@ def test_a_leak_stops_the_stage_before_any_number(tmp_path: Path, monkeypatch: p
     with pytest.raises(GenRecError, match="not what its user had before the target"):
         stage.evaluate(recipe, leaking)
     assert not (tmp_path / "evaluation").exists()
+
+
+def test_other_data_settings_than_the_bundles_are_told() -> None:
+    recipe = Recipe.load("quickstart", ["data.items=a.jsonl"])
+    assert stage.changed_data(recipe, {}) == []
+    assert stage.changed_data(recipe, recipe.to_mapping()) == []
+    assert stage.changed_data(Recipe.load("quickstart", ["data.items=b.jsonl"]), recipe.to_mapping()) == []
+    other = Recipe.load("quickstart", ["data.split=time", "seed=3"])
+    assert stage.changed_data(other, recipe.to_mapping()) == [
+        "data.split was 'leave_one_out' and is 'time'",
+        "seed was 0 and is 3",
+    ]
