@@ -124,8 +124,9 @@ class Filters:
             if not listed or not all(isinstance(v, str) and v.strip() for v in values):
                 problems.append(f"{name}={values!r} is no list of texts")
                 continue
-            key = str if name == "exclude_items" else str.casefold  # ids are told apart by their case
-            object.__setattr__(self, name, tuple({key(v): v for v in reversed(values)}.values())[::-1])
+            exact = name == "exclude_items"  # ids are told apart by their case
+            kept = {v if exact else v.casefold(): v for v in reversed(values)}
+            object.__setattr__(self, name, tuple(kept.values())[::-1])
         given: Any = self.where
         if isinstance(given, tuple | list) and all(isinstance(test, Condition) for test in given):
             object.__setattr__(self, "where", tuple(dict.fromkeys(given)))
