@@ -19,7 +19,7 @@ from genrec.pipeline.semantic_ids import content_vectors
 from genrec.recipe import Recipe
 from genrec.recommender import GenerativeRecommender
 from genrec.semantic_ids import SemanticIdSpec
-from genrec.training import pretrain_on_texts
+from genrec.training import pretrain_on_texts, process_state
 from genrec.vocabulary import (
     SemanticIdVocabulary,
     build_small_encoder_decoder,
@@ -76,10 +76,15 @@ def extended_text_tokenizer(
 
 
 def text_base(recipe: Recipe, items: ItemTable) -> Path:
-    """A small language model trained on the item texts alone, as a plain model folder; kept and reused."""
-    folder = recipe.output_dir / "base"
+    """A small language model trained on the item texts alone, as a plain model folder; kept and reused.
+
+    In a launch all processes call this: they train it together, the first one writes it.
+    """
+    folder, state = recipe.output_dir / "base", process_state()
     facts = {"inputs": fingerprint([items.fingerprint(), recipe.model, recipe.seed])}
-    if not has_artifact(folder, kind=KIND, facts=facts):
+    missing = not has_artifact(folder, kind=KIND, facts=facts)
+    state.wait_for_everyone()  # all have looked before the first one writes
+    if missing:
         logger.info("training a small language model on %d item texts", len(items))
         texts = items.texts(TEXT_FIELDS)
         text_tokenizer = train_text_tokenizer(texts, recipe.model.text_vocab_size)
@@ -87,9 +92,11 @@ def text_base(recipe: Recipe, items: ItemTable) -> Path:
         epochs = recipe.model.text_epochs
         with tempfile.TemporaryDirectory() as scratch:
             pretrain_on_texts(model, text_tokenizer, texts, scratch, epochs=epochs, seed=recipe.seed)
-        with saved_artifact(folder, kind=KIND, facts=facts) as temporary:
-            model.save_pretrained(temporary)
-            text_tokenizer.save_pretrained(temporary)
+        if state.is_main_process:
+            with saved_artifact(folder, kind=KIND, facts=facts) as temporary:
+                model.save_pretrained(temporary)
+                text_tokenizer.save_pretrained(temporary)
+        state.wait_for_everyone()
     return folder
 
 

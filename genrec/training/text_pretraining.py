@@ -15,7 +15,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer
 
 from genrec.errors import TrainingError
-from genrec.training.processes import on_cpu
+from genrec.training.processes import on_cpu, process_state
+from genrec.training.sharding import is_sharded
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ def pretrain_on_texts(
         texts: What to learn from; special tokens that a text spells stay plain text.
         folder: Scratch folder of the trainer.
         epochs: Passes over the texts.
-        batch_size: Windows a step.
+        batch_size: Windows a step, over all processes of a launch.
         learning_rate: Peak rate of AdamW; cosine to zero.
         seed: Seed of the order of the windows.
 
@@ -49,7 +50,7 @@ def pretrain_on_texts(
         The same model, trained.
 
     Raises:
-        TrainingError: No text at all.
+        TrainingError: No text at all, or a launch that shares parameters out (ZeRO-3, FSDP2).
     """
     ids = text_tokenizer(list(texts), add_special_tokens=False, split_special_tokens=True)["input_ids"]
     end = text_tokenizer.eos_token_id
@@ -65,7 +66,7 @@ def pretrain_on_texts(
     arguments = SFTConfig(
         output_dir=str(folder),
         num_train_epochs=epochs,
-        per_device_train_batch_size=batch_size,
+        per_device_train_batch_size=max(1, batch_size // process_state().num_processes),
         learning_rate=learning_rate,
         lr_scheduler_type="cosine",
         warmup_steps=20,
@@ -81,6 +82,12 @@ def pretrain_on_texts(
         use_cpu=on_cpu(),
     )
     trainer = SFTTrainer(model=model, args=arguments, train_dataset=rows, processing_class=text_tokenizer)
+    if is_sharded(trainer.accelerator):
+        raise TrainingError(
+            "a language model is made from texts with the whole of it in every process",
+            received=trainer.accelerator.distributed_type.value,
+            remedy="make it in one process first, as `genrec check RECIPE` does; the launch then finds it",
+        )
     result = trainer.train()
     logger.info("%d text tokens, loss at the end %.3f nats a token", len(joined), result.training_loss)
     return model

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from genrec import GenRecError, Recipe
-from genrec.pipeline import build_ids, load_inputs
+from genrec.pipeline import base_model, build_ids, load_inputs
 from genrec.pipeline.base_model import language_model, text_base
 from genrec.pipeline.semantic_ids import load_catalog
 
@@ -91,3 +92,17 @@ def test_what_an_encoder_decoder_cannot_have_is_told_at_once() -> None:
     assert "leave out model.base" in message
     assert "set align.residual_dropout to 0" in message
     assert "or give model.head_dim" in message
+
+
+@pytest.mark.parametrize("main", [True, False])
+def test_in_a_launch_all_train_the_base_and_the_first_process_writes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, main: bool
+) -> None:
+    done: list[str] = []
+    state = SimpleNamespace(is_main_process=main, wait_for_everyone=lambda: done.append("waited"))
+    monkeypatch.setattr(base_model, "process_state", lambda: state)
+    monkeypatch.setattr(base_model, "pretrain_on_texts", lambda *_, **__: done.append("trained"))
+    recipe = Recipe.load("quickstart", [*SMALL, f"output_dir={tmp_path}"])
+    folder = text_base(recipe, load_inputs(recipe).items)
+    assert done == ["waited", "trained", "waited"]  # all have looked before one writes, and read when it has
+    assert folder.exists() == main
