@@ -49,6 +49,9 @@ def preview(
         return
     if not found.real_ids:
         line(f"Semantic IDs are made up here: run `genrec build-ids {recipe}` to see the real ones.\n")
+    if loaded.model.architecture == "item_level":
+        line("An item-level generator reads an item as one position; here its Semantic ID is spelled out, as")
+        line("the history has it: what item_level varies or a teacher says is drawn when it trains.\n")
     console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
     for row in found.rows:
         count = found.counts[row.task]

@@ -195,6 +195,7 @@ def _start(folder: Path, wanted: str) -> None:
     if folder.exists() and known.get("inputs") != wanted:
         old = folder.with_name(folder.name + ".old")
         if old.exists():
+            logger.warning("an older run in %s is deleted", old)
             shutil.rmtree(old)
         os.replace(folder, old)
         logger.warning("%s held a run of other inputs, now in %s", folder, old)
