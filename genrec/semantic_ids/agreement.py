@@ -55,8 +55,8 @@ def category_agreement(
 ) -> list[list[float | None]]:
     """Adjusted mutual information of prefixes (rows) with category levels (columns).
 
-    0 = as by chance, 1 = the same partition. None for prefixes of which most have one item only: the measure
-    says nothing there.
+    0 = as by chance, 1 = the same partition. None for prefixes, or categories, of which most have one item
+    only: the measure says nothing there.
     """
     from sklearn.metrics import adjusted_mutual_info_score
 
@@ -65,7 +65,8 @@ def category_agreement(
         row: list[float | None] = []
         for labels in levels:
             there = labels >= 0
-            fine = len(np.unique(group[there])) > there.sum() / 2
+            parts = max(len(np.unique(group[there])), len(np.unique(labels[there])))
+            fine = parts > there.sum() / 2
             row.append(None if fine else float(adjusted_mutual_info_score(labels[there], group[there])))
         table.append(row)
     return table

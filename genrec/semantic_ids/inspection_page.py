@@ -44,7 +44,8 @@ PICTURES = {
     "prefixes": "Read: so many percent of the items stand under a prefix with at least so many items.",
     "agreement": "Variance is measured on items held out from a linear decoder of the codes: codes that say "
     "nothing stay near 1. AMI is 0 by chance, 1 for the same partition, and left out where most prefixes "
-    "have one item. AUC: how often a neighbour shares a longer prefix than a random item, 0.5 by chance.",
+    "(or categories) have one item. AUC: how often a neighbour shares a longer prefix than a random item, "
+    "0.5 by chance.",
     "map": "First codes that mean something lie together.",
 }
 

@@ -153,6 +153,11 @@ def test_category_levels_leave_out_what_all_share_and_what_few_have() -> None:
     assert category_agreement(groups, levels)[0][0] == pytest.approx(1)
 
 
+def test_categories_of_one_item_each_say_nothing() -> None:
+    groups = prefix_groups((np.arange(24) % 3)[:, None])
+    assert category_agreement(groups, [np.arange(24), np.arange(24) % 3]) == [[None, pytest.approx(1)]]
+
+
 def test_neighbours_are_those_had_together_most_for_their_popularity() -> None:
     together = np.array([[0, 4, 1], [4, 0, 0], [1, 0, 0]], dtype=float)
     pairs = neighbour_pairs(csr_array(together))
