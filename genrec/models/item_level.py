@@ -20,6 +20,9 @@ from genrec.models.causal_body import CausalBody
 from genrec.models.item_content import checked_content, mean_loss, node_content
 from genrec.models.trie_arrays import TrieArrays
 
+TABLE = 1 << 16  # nodes of a level up to which what scores them is one table
+BLOCK = 1 << 14  # children scored at once on a CPU: few enough to stay in its cache
+
 
 class ItemLevelConfig(PreTrainedConfig):
     """Sizes of an `ItemLevelModel`; those of the catalog are filled in by `ItemLevelModel.for_catalog`.
@@ -70,7 +73,8 @@ class ItemLevelModel(PreTrainedModel):
     The next item's probability is the product over the trie's levels of a softmax over the children of the
     prefix: at level l with state z the score of child node n with code c is `z·C_l[c] + z·N_l[n] +
     (Q_l z)·F_l[n]`, where C is tied to the input and F is the mean content of the items under n minus its
-    parent's. The next level's state is `z + MLP(LayerNorm[z, what was chosen])`.
+    parent's; that is z times one vector a node, `C_l[c] + N_l[n] + Q_lᵀ F_l[n]`. The next level's state is
+    `z + MLP(LayerNorm[z, what was chosen])`.
     """
 
     config_class = ItemLevelConfig
@@ -114,6 +118,7 @@ class ItemLevelModel(PreTrainedModel):
             )
             for _ in range(levels - 1)
         )
+        self._tables: dict[int, tuple[tuple[int, ...], Tensor]] = {}  # of levels, with what they were made of
         self.post_init()
 
     @classmethod
@@ -188,17 +193,16 @@ class ItemLevelModel(PreTrainedModel):
             float32 `[n, c]`: child j of parent i at `[i, j]`, in the order of `TrieArrays`, c the most any
             node has; minus infinity beyond a node's children.
         """
-        queries = self.content_queries[level](states) if self.scores_content else None
         if level == 0:  # everybody's parent is the root
-            nodes = torch.arange(len(self.trie.codes(0)), device=states.device)
-            logits = states @ self._node(0, nodes).T  # [n, c]
-            if queries is not None:
-                logits = logits + queries @ self.get_buffer("node_content_0").T
+            logits = states @ self._scoring(0).T  # [n, c]
             return logits.float().log_softmax(-1).masked_fill(parents.unsqueeze(-1) < 0, float("-inf"))
         owner, place, nodes = self.trie.children_of(level, parents)
-        scores = (states[owner] * self._node(level, nodes)).sum(-1)  # [children]
-        if queries is not None:
-            scores = scores + (queries[owner] * self.get_buffer(f"node_content_{level}")[nodes]).sum(-1)
+        block = BLOCK if states.is_cpu and not torch.is_grad_enabled() else max(1, len(nodes))
+        parts = [
+            (states[some] * self._scoring(level, children)).sum(-1)
+            for some, children in zip(owner.split(block), nodes.split(block), strict=True)
+        ]
+        scores = torch.cat(parts)  # [children]
         shape = (len(states), self.trie.max_children[level])
         padded = torch.full(shape, float("-inf"), device=states.device)
         padded = padded.index_put((owner, place), scores.float())  # [n, c]
@@ -206,14 +210,44 @@ class ItemLevelModel(PreTrainedModel):
 
     def advance(self, level: int, states: Tensor, nodes: Tensor) -> Tensor:
         """States `[n, width]` of the next level, after `nodes [n]` of this one were chosen."""
-        chosen = self._node(level, nodes)
-        if self.scores_content:
-            chosen = chosen + self.get_buffer(f"node_content_{level}")[nodes] @ self._query_weight(level)
-        step: Tensor = self.advances[level](torch.cat([states, chosen], dim=-1))
+        step: Tensor = self.advances[level](torch.cat([states, self._scoring(level, nodes)], dim=-1))
         return states + step
 
-    def _query_weight(self, level: int) -> Tensor:
-        return self.get_parameter(f"content_queries.{level}.weight")  # [content, width]
+    def _scoring(self, level: int, nodes: Tensor | None = None) -> Tensor:
+        """What states are multiplied by to score nodes, `[..., width]`; None = all nodes of the level.
+
+        Of a level with few nodes a table is made, and kept as long as nothing trains and no weight changes.
+        """
+        size = len(self.trie.codes(level))
+        if nodes is not None and size > TABLE:
+            return self._scored(level, nodes)
+        every = torch.arange(size, device=self.device)
+        if torch.is_grad_enabled():
+            table = self._scored(level, every)
+        else:
+            sources = [self.trie.codes(level), *self._sources(level)]
+            made_of = tuple(number for one in sources for number in (one.data_ptr(), one._version))
+            known = self._tables.get(level)
+            if known is None or known[0] != made_of:
+                known = self._tables[level] = (made_of, self._scored(level, every))
+            table = known[1]
+        return table if nodes is None else table[nodes]
+
+    def _scored(self, level: int, nodes: Tensor) -> Tensor:
+        if not self.scores_content:
+            return self._node(level, nodes)
+        content = self.get_buffer(f"node_content_{level}")[nodes]
+        return self._node(level, nodes) + content @ self.get_parameter(f"content_queries.{level}.weight")
+
+    def _sources(self, level: int) -> list[Tensor]:
+        """The weights in the table of a level."""
+        found = [self.get_parameter(f"code_embeddings.{level}.weight")]
+        if level < len(self.node_embeddings):
+            found.append(self.get_parameter(f"node_embeddings.{level}.weight"))
+        if self.scores_content:
+            found.append(self.get_buffer(f"node_content_{level}"))
+            found.append(self.get_parameter(f"content_queries.{level}.weight"))
+        return found
 
     def item_losses(self, states: Tensor, targets: Tensor) -> Tensor:
         """Minus log-probability in nats, float32 `[n]`, of items `targets [n]` after `states [n, width]`.
