@@ -241,7 +241,7 @@ class ItemLevelModel(PreTrainedModel):
 
     def _sources(self, level: int) -> list[Tensor]:
         """The weights in the table of a level."""
-        found = [self.get_parameter(f"code_embeddings.{level}.weight")]
+        found: list[Tensor] = [self.get_parameter(f"code_embeddings.{level}.weight")]
         if level < len(self.node_embeddings):
             found.append(self.get_parameter(f"node_embeddings.{level}.weight"))
         if self.scores_content:
