@@ -99,7 +99,7 @@ def test_a_teacher_is_made_once_and_learned_from(tmp_path: Path) -> None:
     assert lists["rows"].shape == lists["shares"].shape
     totals = lists["shares"].sum(axis=1)
     assert set(totals.round(4).tolist()) == {0.0, 1.0}
-    assert len((teacher / "mixture.jsonl").read_text().splitlines()) == 3
+    assert len((teacher / "mixture.jsonl").read_text().splitlines()) == 5  # floors
     inputs = load_inputs(recipe)
     embeddings = content_vectors(recipe, inputs.items)
     item_ids = load_catalog(recipe).item_ids
