@@ -122,14 +122,18 @@ class Catalog:
         return cls(item_ids, codes, spec, native_codes=native)
 
     def with_items(
-        self, item_tokenizer: ItemTokenizer, items: ItemTable, *, embeddings: EmbeddingTable | None = None
+        self,
+        item_tokenizer: ItemTokenizer | None,
+        items: ItemTable,
+        *,
+        embeddings: EmbeddingTable | None = None,
     ) -> Catalog:
         """The catalog of a table that has changed: known items keep their IDs, new ones get free ones.
 
-        Items of this catalog that the table no longer has are left out; no new item gets the ID of one.
+        Items that the table no longer has are left out, and no new item gets their IDs; retired ones stay so.
 
         Args:
-            item_tokenizer: The one this catalog was built with.
+            item_tokenizer: The one this catalog was built with; None = no item is new.
             items: The table as it is now.
             embeddings: Content vectors of at least the new items; None = the item tokenizer's encoder makes
                 them.
@@ -137,19 +141,20 @@ class Catalog:
         Raises:
             SemanticIdError: No room for the new items, or an item tokenizer of another spec.
         """
-        self._check_tokenizer(item_tokenizer)
         kept = [item for item in self.item_ids if item in items]
         new = [item for item in items.canonical_ids if item not in self._row_of]
         rows = np.array([self._row_of[item] for item in kept], dtype=np.int32)
         item_ids, codes = kept, self.codes[rows]
         native = None if self.native_codes is None else self.native_codes[rows]
         if new:
-            added, added_codes = item_tokenizer.encode(
+            tokenizer = self._checked(item_tokenizer)
+            added, added_codes = tokenizer.encode(
                 items.subset(new), embeddings=embeddings, taken_codes=self.codes
             )
             item_ids, codes = [*kept, *added], np.concatenate([codes, added_codes])
-            native = _joined(native, item_tokenizer.native_codes)
-        return Catalog(item_ids, codes, self.spec, native_codes=native)
+            native = _joined(native, tokenizer.native_codes)
+        changed = Catalog(item_ids, codes, self.spec, native_codes=native)
+        return changed.retire(item for item in self.retired_ids if item in items)
 
     def add(
         self, items: ItemTable, item_tokenizer: ItemTokenizer, *, embeddings: EmbeddingTable | None = None
@@ -164,7 +169,7 @@ class Catalog:
         Raises:
             SemanticIdError: No room for the new items, or an item tokenizer of another spec.
         """
-        self._check_tokenizer(item_tokenizer)
+        self._checked(item_tokenizer)
         new = [item for item in items.canonical_ids if item not in self._row_of]
         if not new:
             return self
@@ -217,13 +222,15 @@ class Catalog:
         )
         return self._next(contents, trie, self._row_of)
 
-    def _check_tokenizer(self, item_tokenizer: ItemTokenizer) -> None:
-        if item_tokenizer.spec != self.spec:
-            raise SemanticIdError(
-                "the item tokenizer does not make the IDs of this catalog",
-                received=f"sizes {item_tokenizer.spec.codebook_sizes}, not {self.spec.codebook_sizes}",
-                remedy="pass the item tokenizer the catalog was built with",
-            )
+    def _checked(self, item_tokenizer: ItemTokenizer | None) -> ItemTokenizer:
+        if item_tokenizer is not None and item_tokenizer.spec == self.spec:
+            return item_tokenizer
+        given = "none" if item_tokenizer is None else f"sizes {item_tokenizer.spec.codebook_sizes}"
+        raise SemanticIdError(
+            "the item tokenizer does not make the IDs of this catalog",
+            received=f"{given}, not {self.spec.codebook_sizes}",
+            remedy="pass the item tokenizer the catalog was built with",
+        )
 
     def _next(self, contents: CatalogContents, trie: CatalogTrie, row_of: dict[str, int]) -> Catalog:
         catalog = Catalog.__new__(Catalog)

@@ -58,5 +58,12 @@ def published_ids(
             received=f"{shared:.1%} of the items",
             remedy="make them unique in the file: a code appended to IDs of unequal length has no position",
         )
-    resolved = resolve_extra_code(native, EXTRA_CODES)
+    try:
+        resolved = resolve_extra_code(native, EXTRA_CODES)
+    except SemanticIdError as error:
+        raise SemanticIdError(
+            f"{path}: {error.problem}",
+            received=error.received,
+            remedy=f"make the IDs unique in the file, or put at most {EXTRA_CODES} items on one",
+        ) from error
     return item_ids, resolved, SemanticIdSpec((*spec.codebook_sizes, EXTRA_CODES)), native

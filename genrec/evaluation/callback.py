@@ -18,7 +18,9 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from transformers.trainer_callback import ExportableState
 
 from genrec.artifacts import open_artifact, saved_artifact
+from genrec.errors import ConfigError
 from genrec.evaluation.evaluator import RetrievalEvaluator
+from genrec.evaluation.metrics import metric_names
 from genrec.ranking import Ranker
 from genrec.training import WeightAveraging, save_weights
 
@@ -46,6 +48,9 @@ class RetrievalCallback(TrainerCallback, ExportableState):
             trainer's `whole_model`); all processes enter it, the first one gets a model.
         log: The trainer's `log`, so that its trackers get the metrics too; None = the history of the run
             alone. What is measured when training has ended goes to the history: trackers are closed by then.
+
+    Raises:
+        ConfigError: The evaluator does not measure the metric.
     """
 
     def __init__(
@@ -61,6 +66,13 @@ class RetrievalCallback(TrainerCallback, ExportableState):
         whole_model: Callable[[Any], AbstractContextManager[Any]] = nullcontext,
         log: Callable[[dict[str, float]], None] | None = None,
     ) -> None:
+        measured = metric_names(evaluator.ks)
+        if metric not in measured:  # told before hours of training, not after them
+            raise ConfigError(
+                "the evaluator does not measure the metric that decides",
+                received=f"metric={metric!r}, measured {', '.join(measured)}",
+                remedy="give one of these as metric=, or the evaluator its cut-off in ks=",
+            )
         self.evaluator = evaluator
         self.make_ranker = make_ranker
         self.folder = Path(output_dir) / BEST_FOLDER

@@ -43,11 +43,14 @@ def grown_catalog(folder: Path, items: ItemTable) -> tuple[Catalog, ItemTokenize
         SemanticIdError: No room for the new items.
     """
     known = GenerativeRecommender.from_pretrained(folder)
-    new = sum(item not in known.catalog for item in items.item_ids)
+    there = set(known.catalog.item_ids)  # retired items among them
+    new = sum(item not in there for item in items.item_ids)
     gone = sum(item not in items for item in known.catalog.item_ids)
     logger.info("%s: %d items known, %d new, %d no longer there", folder, len(items) - new, new, gone)
     if not new and not gone:
         return known.catalog, known.item_tokenizer
+    if not new:
+        return known.catalog.with_items(None, items), known.item_tokenizer
     if known.item_tokenizer is None:
         raise DataError(
             "the bundle cannot give new items an ID: its own were read from a file",

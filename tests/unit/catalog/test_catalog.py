@@ -100,6 +100,10 @@ def test_shared_ids_in_an_index_are_refused_or_told_apart(tmp_path: Path) -> Non
     path.write_text(json.dumps({"a": ["<a_1>"], "b": ["<a_1>"], "c": ["<a_0>"]}))
     with pytest.raises(SemanticIdError, match=r"66\.7% of the items"):
         Catalog.from_index(path, items_of(["a", "b", "c"]))
+    crowd = [f"i{n}" for n in range(257)]
+    (tmp_path / "crowd.json").write_text(json.dumps({item: ["<a_0>"] for item in crowd}))
+    with pytest.raises(SemanticIdError, match=r"crowd\.json: 257 items share(.|\n)*unique in the file"):
+        Catalog.from_index(tmp_path / "crowd.json", items_of(crowd), collisions="extra_code")
     catalog = Catalog.from_index(path, items_of(["a", "b", "c"]), collisions="extra_code")
     assert catalog.spec.length == 2
     assert {catalog.tokens("a")[0], catalog.tokens("b")[0]} == {"<a_1>"}

@@ -126,6 +126,21 @@ def test_a_retired_item_is_like_an_unknown_one_but_keeps_its_id(first: Catalog) 
     assert catalog.fingerprint() != first.fingerprint()
 
 
+def test_retired_items_stay_retired_when_the_table_changes(first: Catalog, tokenizer: ItemTokenizer) -> None:
+    catalog = first.retire(["i3", "i5"])
+    table = items_of([*(n for n in range(12) if n != 5), 30])
+    changed = catalog.with_items(tokenizer, table, embeddings=TABLE)
+    assert set(changed.item_ids) == set(table.item_ids)
+    assert changed.retired_ids == ["i3"]
+    assert changed.tokens("i3") == first.tokens("i3")
+    assert changed.tokens("i30") not in ids_of(first).values()
+    fewer = catalog.with_items(None, items_of(range(6)))  # nobody needs an ID
+    assert set(fewer.retired_ids) == {"i3", "i5"}
+    assert ids_of(fewer) == {f"i{n}": first.tokens(f"i{n}") for n in range(6)}
+    with pytest.raises(SemanticIdError, match="received: none"):
+        catalog.with_items(None, items_of([30]))
+
+
 def test_what_cannot_be_done_is_said(first: Catalog, tokenizer: ItemTokenizer) -> None:
     with pytest.raises(DataError, match="cannot retire 2 items: they are not there"):
         first.retire(["i1", "nobody", "i39"])

@@ -12,7 +12,7 @@ import torch
 from transformers import TrainerControl, TrainerState
 
 from genrec.artifacts import open_artifact
-from genrec.errors import ArtifactError
+from genrec.errors import ArtifactError, ConfigError
 from genrec.evaluation import RetrievalCallback
 from genrec.training import WeightAveraging
 
@@ -35,7 +35,7 @@ def run(tmp_path: Path) -> Callable[..., Any]:
         average = WeightAveraging(model, 0.5) if averaging else None
         queue = iter(values)
         evaluator: Any = SimpleNamespace(
-            evaluate=lambda ranker: SimpleNamespace(metrics={"ndcg@10": next(queue)})
+            ks=(10,), evaluate=lambda ranker: SimpleNamespace(metrics={"ndcg@10": next(queue)})
         )
         seen: list[float] = []
         callback = RetrievalCallback(
@@ -75,6 +75,12 @@ def run(tmp_path: Path) -> Callable[..., Any]:
         )
 
     return play
+
+
+def test_a_metric_that_is_not_measured_is_told_before_training(tmp_path: Path) -> None:
+    evaluator: Any = SimpleNamespace(ks=(5, 20))
+    with pytest.raises(ConfigError, match=r"metric='ndcg@10', measured recall@5, ndcg@5, recall@20, ndcg@20"):
+        RetrievalCallback(evaluator, lambda model: model, tmp_path, every_steps=2)
 
 
 def test_the_best_weights_are_kept_and_every_evaluation_asks_for_a_checkpoint(

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from safetensors.torch import load_file
 
-from genrec import GenerativeRecommender, GenRecError, ItemTable, Recipe, SyntheticWorld
-from genrec.errors import SemanticIdError
+from genrec import (
+    Catalog,
+    GenerativeRecommender,
+    GenRecError,
+    ItemTable,
+    Recipe,
+    SemanticIdSpec,
+    SyntheticWorld,
+)
+from genrec.errors import DataError, SemanticIdError
 from genrec.pipeline import align, build_ids
+from genrec.pipeline.continuation import grown_catalog
 from genrec.pipeline.semantic_ids import load_catalog
 from genrec.quantization import ResidualKMeans
 from genrec.semantic_ids import ItemTokenizer
@@ -93,6 +104,24 @@ def test_items_that_left_the_table_leave_their_ids_unused(
     assert not any(item in catalog for item in gone)
     old = {first.catalog.tokens(item) for item in first.catalog.item_ids}
     assert not old & {catalog.tokens(item) for item in later}
+
+
+def test_a_table_without_new_items_needs_no_item_tokenizer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog = Catalog(["a", "b", "c"], np.array([[0], [1], [2]]), SemanticIdSpec((4,))).retire(["b"])
+    known = SimpleNamespace(catalog=catalog, item_tokenizer=None)
+    monkeypatch.setattr(GenerativeRecommender, "from_pretrained", staticmethod(lambda folder: known))
+
+    def grown(items: str) -> Catalog:
+        table = ItemTable.from_rows({"item_id": item, "title": item} for item in items)
+        return grown_catalog(tmp_path, table)[0]
+
+    assert grown("abc") is catalog
+    fewer = grown("ab")
+    assert (sorted(fewer.item_ids), fewer.retired_ids) == (["a", "b"], ["b"])
+    with pytest.raises(DataError, match=r"cannot give new items an ID(.|\n)*1 new items, 1 that are gone"):
+        grown("abd")
 
 
 def test_a_bundle_inside_the_output_folder_is_refused(shop: tuple[Path, list[str]]) -> None:
