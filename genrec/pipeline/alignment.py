@@ -54,7 +54,9 @@ def bundle_folder(recipe: Recipe) -> Path:
 def align_fingerprint(recipe: Recipe, inputs: Inputs) -> str:
     """Digest of everything the trained weights depend on."""
     item_level = recipe.model.architecture == "item_level"
-    weightless: dict[str, Any] = {f.name: f.default for f in dataclasses.fields(AlignSection) if f.name in WEIGHTLESS}
+    weightless: dict[str, Any] = {
+        f.name: f.default for f in dataclasses.fields(AlignSection) if f.name in WEIGHTLESS
+    }
     return fingerprint(
         [
             inputs.fingerprint(),
