@@ -41,10 +41,7 @@ from genrec.baselines import (
 )
 from genrec.data import InteractionLog, ItemTable, Split
 from genrec.embeddings import EmbeddingTable
-from genrec.evaluation import (
-    RetrievalEvaluator,
-    write_run,
-)
+from genrec.evaluation import RetrievalEvaluator, write_run
 from genrec.ranking import Ranker
 
 TUNED_ON = 4000  # validation cases
@@ -135,10 +132,9 @@ def evaluated(ranker: Ranker, name: str, split: Split, ids: list[str], output: P
     """One row: validation, both rules of masking, intervals and a saved run under the first."""
     row: dict[str, Any] = {"name": name}
     lists = MadeOnce(ranker, name)
-    seen = RetrievalEvaluator(
-        split.validation.sample(TUNED_ON), item_ids=ids, mask_history=False, bootstrap=0
-    )
-    row["validation"] = round(seen.evaluate(lists).metrics["ndcg@10"], 5)
+    cases = split.validation.sample(TUNED_ON)
+    seen = RetrievalEvaluator(cases, item_ids=ids, mask_history=False, bootstrap=0).evaluate(lists)
+    row["validation"] = round(seen.metrics["ndcg@10"], 5)
     for masked in (False, True):
         evaluator = RetrievalEvaluator(
             split.test, item_ids=ids, mask_history=masked, bootstrap=0 if masked else 1000

@@ -1,8 +1,8 @@
 """The training runs that are compared: packed rows by genrec, a row per prefix by trl.
 
-All start from the same weights and share optimiser, dropout, averaging, tokens a step, validation cases and
-beams. The baseline is trl's `SFTTrainer` on rows that are token ids already, length-grouped; its loss is the
-plain cross-entropy of the answer. Does not know how runs are compared.
+All start from the same weights and share optimiser, dropout, averaging, tokens a step, validation and beams.
+The baseline is trl's `SFTTrainer` on rows of token ids, length-grouped, the loss plain cross-entropy. Does not
+know how runs are compared.
 """
 
 from __future__ import annotations
@@ -39,8 +39,7 @@ class Contest:
         recipe: Data, IDs, model and training.
         every_steps: Optimiser steps between validations.
         most_seconds: Hard limit of a run, validations counted.
-        kept: Folder in which finished runs lie; they are not run again. What one under way has measured so
-            far lies beside them, as `<run>.partial.json`, which `Meter.load` reads. None = nothing is kept.
+        kept: Folder of finished runs, not run again, and `<run>.partial.json` of one under way; None = none.
     """
 
     def __init__(
