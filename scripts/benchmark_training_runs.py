@@ -1,8 +1,8 @@
 """The training runs that are compared: packed rows by genrec, a row per prefix by trl.
 
 All start from the same weights and share optimiser, dropout, averaging, tokens a step, validation and beams.
-The baseline is trl's `SFTTrainer` on rows of token ids, length-grouped, the loss plain cross-entropy. Does not
-know how runs are compared.
+The baseline is trl's `SFTTrainer` on rows of token ids, length-grouped, with cross-entropy. Does not know how
+runs are compared.
 """
 
 from __future__ import annotations
