@@ -118,7 +118,8 @@ class ItemLevelModel(PreTrainedModel):
             )
             for _ in range(levels - 1)
         )
-        self._tables: dict[int, tuple[tuple[int, ...], Tensor]] = {}  # of levels, with what they were made of
+        # tables of levels, with what they were made of
+        self._tables: dict[int, tuple[tuple[int, ...], Tensor, list[Tensor]]] = {}
         self.post_init()
 
     @classmethod
@@ -226,10 +227,13 @@ class ItemLevelModel(PreTrainedModel):
             table = self._scored(level, every)
         else:
             sources = [self.trie.codes(level), *self._sources(level)]
+            if any(one.is_inference() for one in sources):  # these do not tell when they change
+                return self._scored(level, every if nodes is None else nodes)
             made_of = tuple(number for one in sources for number in (one.data_ptr(), one._version))
             known = self._tables.get(level)
             if known is None or known[0] != made_of:
-                known = self._tables[level] = (made_of, self._scored(level, every))
+                held = [one.detach() for one in sources]  # so that no other weights come to lie there
+                known = self._tables[level] = (made_of, self._scored(level, every), held)
             table = known[1]
         return table if nodes is None else table[nodes]
 

@@ -51,6 +51,32 @@ def test_a_score_is_that_of_the_formula(make_item_level: Make, item_codes: np.nd
     assert first == int(model.trie.codes(0)[parent])
 
 
+@pytest.mark.parametrize("options", OPTIONS)
+def test_scores_follow_the_weights(make_item_level: Make, options: dict[str, Any]) -> None:
+    model = make_item_level(**options)
+    parents = model.trie.paths[:, 0]  # [items]
+    states = torch.randn(25, 16, generator=torch.Generator().manual_seed(0))
+
+    def kept() -> torch.Tensor:
+        with torch.no_grad():
+            return model.step(1, states, parents)
+
+    def fresh() -> torch.Tensor:
+        return model.step(1, states, parents).detach()
+
+    first = kept()
+    torch.testing.assert_close(first, fresh())
+    with torch.no_grad():
+        model.code_embeddings[1].weight.mul_(-0.5)
+    assert not torch.allclose(kept(), first)
+    torch.testing.assert_close(kept(), fresh())
+    model.to(torch.bfloat16).to(torch.float32)  # weights are rounded, and may lie where the old ones lay
+    torch.testing.assert_close(kept(), fresh())
+    with torch.inference_mode():
+        loaded = make_item_level(**options)
+        torch.testing.assert_close(loaded.step(1, states, parents), first)
+
+
 def test_the_content_of_a_node_is_its_mean_minus_its_parents(
     item_codes: np.ndarray, item_content: np.ndarray, make_item_level: Make
 ) -> None:
