@@ -217,13 +217,14 @@ class ItemLevelModel(PreTrainedModel):
     def _scoring(self, level: int, nodes: Tensor | None = None) -> Tensor:
         """What states are multiplied by to score nodes, `[..., width]`; None = all nodes of the level.
 
-        Of a level with few nodes a table is made, and kept as long as nothing trains and no weight changes.
+        Of a level with few nodes a table is made, and kept as long as nothing trains and no weight changes;
+        in training it is made where more nodes are asked for than there are.
         """
-        size = len(self.trie.codes(level))
-        if nodes is not None and size > TABLE:
+        size, trains = len(self.trie.codes(level)), torch.is_grad_enabled()
+        if nodes is not None and (size > TABLE or (trains and nodes.numel() < size)):
             return self._scored(level, nodes)
         every = torch.arange(size, device=self.device)
-        if torch.is_grad_enabled():
+        if trains:
             table = self._scored(level, every)
         else:
             sources = [self.trie.codes(level), *self._sources(level)]
