@@ -30,11 +30,15 @@ _NOTE_EVERY = 30.0  # seconds between lines of progress where there is no termin
 logger = logging.getLogger(__name__)
 
 
+class CountedItems(Container[str], Sized, Protocol):
+    """Items that can be counted and asked for."""
+
+
 class BatchRecommender(Protocol):
     """Anything that recommends to many at once."""
 
     @property
-    def catalog(self) -> Container[str]:
+    def catalog(self) -> CountedItems:
         """The items it knows."""
         ...
 
@@ -113,10 +117,9 @@ def score_users(
             "a part needs a user", received=f"part_size={part_size}", remedy="set it to 1 or more"
         )
     answer_format(Path(out))
-    catalog = recommender.catalog
-    wanted_items(k, len(catalog) if isinstance(catalog, Sized) else 1)  # told before there is a job of this k
+    wanted_items(k, len(recommender.catalog))  # told before there is a job of this k
     file = UserFile(users)
-    total = _check(file, catalog, unknown)
+    total = _check(file, recommender.catalog, unknown)
     facts = {
         "bundle": file_sha256(Path(bundle) / MANIFEST),
         "users": file_sha256(file.path),
