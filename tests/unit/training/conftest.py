@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from transformers import TrainerCallback
 
 from genrec.catalog import Catalog
 from genrec.data import InteractionLog
@@ -26,6 +27,17 @@ SETTINGS: dict[str, Any] = {
     "use_cpu": True,
     "disable_tqdm": True,
 }
+
+
+class Before(TrainerCallback):
+    """Does something before a step begins."""
+
+    def __init__(self, step: int, action: Callable[[Any], object]) -> None:
+        self.step, self.action = step, action
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.global_step == self.step - 1:
+            self.action(kwargs["model"])
 
 
 def walks(users: int = 24) -> InteractionLog:
@@ -79,3 +91,9 @@ def make_run(make_base: Callable[..., Any], tiny: Any) -> Callable[..., Alignmen
         )
 
     return make
+
+
+@pytest.fixture
+def before() -> type[Before]:
+    """The callback that does something before a step begins."""
+    return Before

@@ -21,17 +21,6 @@ from genrec.training.faults import told_faults
 Make = Callable[..., AlignmentTrainer]
 
 
-class Before(TrainerCallback):
-    """Does something before a step begins."""
-
-    def __init__(self, step: int, action: Callable[[Any], object]) -> None:
-        self.step, self.action = step, action
-
-    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if state.global_step == self.step - 1:
-            self.action(kwargs["model"])
-
-
 def no_space(*args: object, **kwargs: object) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -42,13 +31,13 @@ def folders(output_dir: Path) -> list[str]:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_loss_that_is_no_number_stops_before_the_weights_are_spoiled(
-    tmp_path: Path, make_trainer: Make, value: float
+    tmp_path: Path, make_trainer: Make, value: float, before: Callable[..., TrainerCallback]
 ) -> None:
     def spoil(model: Any) -> None:
         with torch.no_grad():
             model.model.norm.weight[0] = value
 
-    trainer = make_trainer(tmp_path, [Before(6, spoil)])
+    trainer = make_trainer(tmp_path, [before(6, spoil)])
     before = trainer.model.model.layers[0].mlp.up_proj.weight
     with pytest.raises(TrainingError, match=r"no finite number at step 6") as told:
         trainer.train()
@@ -58,11 +47,13 @@ def test_a_loss_that_is_no_number_stops_before_the_weights_are_spoiled(
     assert folders(tmp_path) == ["checkpoint-4"]
 
 
-def test_a_gradient_that_is_no_number_stops_too(tmp_path: Path, make_trainer: Make) -> None:
+def test_a_gradient_that_is_no_number_stops_too(
+    tmp_path: Path, make_trainer: Make, before: Callable[..., TrainerCallback]
+) -> None:
     def hook(model: Any) -> None:
         model.model.norm.weight.register_hook(lambda gradient: gradient * float("inf"))
 
-    trainer = make_trainer(tmp_path, [Before(2, hook)])
+    trainer = make_trainer(tmp_path, [before(2, hook)])
     with pytest.raises(TrainingError, match=r"no finite number at step 2"):
         trainer.train()
     assert all(bool(p.isfinite().all()) for p in trainer.model.parameters())
@@ -91,10 +82,10 @@ def small_files(folder: Path) -> None:
     ids=["weights", "optimizer", "scheduler", "rng", "state"],
 )
 def test_a_full_disk_leaves_no_half_checkpoint_and_the_older_one_stays(
-    tmp_path: Path, make_trainer: Make, fill: Callable[[Path], None]
+    tmp_path: Path, make_trainer: Make, fill: Callable[[Path], None], before: Callable[..., TrainerCallback]
 ) -> None:
     trainer = make_trainer(
-        tmp_path, [Before(8, lambda model: fill(tmp_path / "checkpoint-8"))], save_total_limit=1
+        tmp_path, [before(8, lambda model: fill(tmp_path / "checkpoint-8"))], save_total_limit=1
     )
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
@@ -110,12 +101,15 @@ def test_a_full_disk_leaves_no_half_checkpoint_and_the_older_one_stays(
 
 
 def test_the_older_checkpoint_stays_until_the_average_is_written_too(
-    tmp_path: Path, make_trainer: Make, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    make_trainer: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    before: Callable[..., TrainerCallback],
 ) -> None:
     def fill(model: Any) -> None:
         monkeypatch.setattr(trainer.averaging, "save", no_space)
 
-    trainer = make_trainer(tmp_path, [Before(8, fill)], ema_decay=0.9, save_total_limit=1)
+    trainer = make_trainer(tmp_path, [before(8, fill)], ema_decay=0.9, save_total_limit=1)
     with pytest.raises(TrainingError, match="the disk took no more"):
         trainer.train()
     assert folders(tmp_path) == ["checkpoint-4"]
@@ -131,8 +125,10 @@ def test_a_checkpoint_that_cannot_be_marked_is_removed(
     assert folders(tmp_path) == []
 
 
-def test_too_little_memory_names_the_batch(tmp_path: Path, make_trainer: Make) -> None:
-    trainer = make_trainer(tmp_path, [Before(6, lambda model: torch.empty(1 << 52))])
+def test_too_little_memory_names_the_batch(
+    tmp_path: Path, make_trainer: Make, before: Callable[..., TrainerCallback]
+) -> None:
+    trainer = make_trainer(tmp_path, [before(6, lambda model: torch.empty(1 << 52))])
     with pytest.raises(TrainingError, match="the memory is not enough") as told:
         trainer.train()
     for setting in ("align.batch_size", "per_device_train_batch_size", "align.activation_checkpointing"):

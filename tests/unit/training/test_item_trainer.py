@@ -35,17 +35,6 @@ class StopAt(TrainerCallback):
         control.should_training_stop = state.global_step >= self.step
 
 
-class Before(TrainerCallback):
-    """Does something before a step begins."""
-
-    def __init__(self, step: int, action: Callable[[Any], object]) -> None:
-        self.step, self.action = step, action
-
-    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if state.global_step == self.step - 1:
-            self.action(kwargs["model"])
-
-
 class LastLook(TrainerCallback):
     """Measures something when training ends, as a validation of what the last interval left does."""
 
@@ -135,12 +124,12 @@ def test_a_cut_off_run_goes_on_as_if_it_had_not_been(
 
 
 def test_a_signal_writes_a_checkpoint_and_the_resumed_run_is_the_undisturbed_one(
-    tmp_path: Path, make_trainer: Any
+    tmp_path: Path, make_trainer: Any, before: Callable[..., TrainerCallback]
 ) -> None:
     options = {"save_strategy": "no"}
     whole = make_trainer(tmp_path / "whole", softmax(dropout=0.2), **options)
     whole.train()
-    stop = Before(7, lambda model: os.kill(os.getpid(), signal.SIGINT))
+    stop = before(7, lambda model: os.kill(os.getpid(), signal.SIGINT))
     with pytest.raises(TrainingInterrupted, match="goes on from checkpoint-7"):
         make_trainer(tmp_path / "cut", softmax(dropout=0.2), [stop], **options).train()
     assert newest_complete_checkpoint(tmp_path / "cut") == tmp_path / "cut" / "checkpoint-7"
@@ -150,12 +139,14 @@ def test_a_signal_writes_a_checkpoint_and_the_resumed_run_is_the_undisturbed_one
     assert torch.equal(weights(whole), weights(resumed))
 
 
-def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path, make_trainer: Any) -> None:
+def test_a_loss_that_is_no_number_stops_the_run(
+    tmp_path: Path, make_trainer: Any, before: Callable[..., TrainerCallback]
+) -> None:
     def spoil(model: Any) -> None:
         with torch.no_grad():
             model.item_embeddings.weight[0] = float("nan")
 
-    trainer = make_trainer(tmp_path, softmax(), [Before(6, spoil)])
+    trainer = make_trainer(tmp_path, softmax(), [before(6, spoil)])
     with pytest.raises(TrainingError, match="no finite number at step 6") as told:
         trainer.train()
     assert "align.learning_rate" in str(told.value)
@@ -163,9 +154,9 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path, make_trainer: An
 
 
 def test_what_is_too_little_is_told_with_settings_that_an_item_model_has(
-    tmp_path: Path, make_trainer: Any, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, make_trainer: Any, monkeypatch: pytest.MonkeyPatch, before: Callable[..., TrainerCallback]
 ) -> None:
-    trainer = make_trainer(tmp_path / "memory", softmax(), [Before(6, lambda model: torch.empty(1 << 52))])
+    trainer = make_trainer(tmp_path / "memory", softmax(), [before(6, lambda model: torch.empty(1 << 52))])
     with pytest.raises(TrainingError, match="the memory is not enough") as told:
         trainer.train()
     assert "align.batch_size" in str(told.value)
@@ -177,7 +168,7 @@ def test_what_is_too_little_is_told_with_settings_that_an_item_model_has(
     def fill(model: Any) -> None:
         monkeypatch.setattr(trainer.averaging, "save", no_space)
 
-    trainer = make_trainer(tmp_path / "disk", softmax(), [Before(8, fill)], save_total_limit=1)
+    trainer = make_trainer(tmp_path / "disk", softmax(), [before(8, fill)], save_total_limit=1)
     with pytest.raises(TrainingError, match="the disk took no more"):
         trainer.train()
     assert [path.name for path in (tmp_path / "disk").glob("checkpoint-*")] == ["checkpoint-4"]
