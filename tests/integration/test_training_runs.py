@@ -16,6 +16,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from genrec import Recipe
+from genrec.pipeline import load_inputs
+from genrec.pipeline.base_model import text_base
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -70,6 +74,35 @@ def test_two_processes_train_what_one_does(
         torch.testing.assert_close(together[name], value, atol=2e-3, rtol=0, msg=name)
     steps = [re.findall(r"step (\d+): validation", text) for text in (output,)]
     assert steps == [["8", "16"]]
+
+
+@pytest.mark.slow
+def test_two_processes_make_the_text_base_that_one_makes(
+    quickstart: Any, genrec: Any, small: list[str], tmp_path: Path
+) -> None:
+    plain = [*small, "model.text_epochs=1", "align.lora_r=4", "align.lora_dropout=0", "align.ema_decay=0"]
+    plain += ["align.residual_dropout=0", "align.max_steps=8"]
+    two = prepared(quickstart, tmp_path / "two")
+    output = launch("quickstart", f"output_dir={two}", *plain)
+    assert "trained in 2 process(es)" in output
+    assert output.count("training a small language model on") == 1  # told once, made by both
+    recipe = Recipe.load("quickstart", [f"output_dir={tmp_path / 'alone'}", *plain])
+    folders = text_base(recipe, load_inputs(recipe).items), two / "base"
+    alone, together = (load_file(folder / "model.safetensors") for folder in folders)
+    assert alone.keys() == together.keys()
+    for name, value in alone.items():
+        torch.testing.assert_close(together[name], value, atol=2e-3, rtol=0, msg=name)
+
+    one = prepared(quickstart, tmp_path / "one")
+    shutil.copytree(two / "base", one / "base")  # rounding in a base would grow in what is trained on it
+    assert (
+        "training a small language model"
+        not in genrec("align", "quickstart", f"output_dir={one}", *plain).stderr
+    )
+    adapters = [load_file(folder / "align" / "best" / "adapter_model.safetensors") for folder in (one, two)]
+    assert adapters[0].keys() == adapters[1].keys()
+    for name, value in adapters[0].items():
+        torch.testing.assert_close(adapters[1][name], value, atol=2e-3, rtol=0, msg=name)
 
 
 @pytest.mark.slow
