@@ -170,11 +170,15 @@ def test_ratios_say_who_never_got_there(part: Part) -> None:
     }.items():
         runs[name] = meter(collate=len, every_steps=1, patience=1, most_tokens=1, points=points)
     rows = {row.name: row for row in convergence.compared("made up", runs, 3.0)}
-    tokens = rows["made up: tokens, row per prefix, trl / packed"]
+    better, worse = (f"made up, 95 % of the {which} run's best" for which in ("better", "worse"))
+    tokens = rows[f"{better}: tokens, row per prefix, trl / packed"]
     assert tokens.value == pytest.approx(400 / 95)
     assert tokens.met
     assert tokens.note == "at least: it had not got there when it stopped"
-    assert rows["made up: s, row per prefix, trl / packed"].value == pytest.approx(3 / 0.95)
+    assert rows[f"{better}: s, row per prefix, trl / packed"].value == pytest.approx(3 / 0.95)
+    equal = rows[f"{worse}: tokens, row per prefix, trl / packed"]
+    assert equal.value == pytest.approx(380 / 47.5)
+    assert (equal.note, equal.met) == ("", None)  # reached by both, and no goal
 
 
 def test_rows_by_text_are_those_of_the_prompt_builder(part: Part) -> None:
