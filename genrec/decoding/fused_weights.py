@@ -75,7 +75,7 @@ class FusedWeights:
         heads: Query heads.
         key_heads: Key and value heads.
         head_width: Width of each.
-        state: What the matrices were when they were copied, see `state_of`.
+        state: What the parameters were when they were copied, see `state_of`.
     """
 
     layers: tuple[FusedLayer, ...]
@@ -156,5 +156,8 @@ def fuses(model: Any) -> bool:
 
 
 def state_of(body: Any) -> tuple[tuple[int, int], ...]:
-    """Where all matrices of a decoder lie and how often each was written to: equal = nothing has changed."""
-    return tuple(version(p) for layer in body.layers for p in layer.parameters() if p.dim() > 1)
+    """Where a decoder's parameters lie and how often each was written to: equal = nothing has changed.
+
+    Biases count, as they are copied like the matrices; so do norms, which may be replaced by others.
+    """
+    return tuple(version(p) for module in (*body.layers, body.norm) for p in module.parameters())

@@ -160,7 +160,7 @@ class FusedT5:
         self.across = Linears([m for a in across for m in (a.k, a.v)], copied=True)
 
     def _state(self) -> tuple[tuple[int, int], ...]:
-        return tuple(version(parameter) for parameter in self.model.parameters() if parameter.dim() > 1)
+        return tuple(version(parameter) for parameter in self.model.parameters())
 
     def encoded(self, ids: Tensor, real: Tensor) -> Tensor:
         """See `T5Layers.encoded`."""

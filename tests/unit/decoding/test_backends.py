@@ -196,6 +196,21 @@ def test_the_fused_pass_is_that_of_the_model(
     hold(model, backend)
 
 
+def test_the_fused_pass_follows_a_change_of_biases_and_norms_alone() -> None:
+    model = causal("llama", {"attention_bias": True, "mlp_bias": True})
+    backend = load_backend(model)
+    assert isinstance(backend, FusedBackend)
+    with torch.no_grad():  # as tuning of the biases alone would
+        for name, parameter in model.named_parameters():
+            if name.endswith("bias"):
+                parameter += torch.rand(parameter.shape, generator=torch.Generator().manual_seed(2))
+    hold(model, backend)
+    model.get_decoder().layers[0].input_layernorm.weight = torch.nn.Parameter(torch.full((16,), 1.7))
+    hold(model, backend)
+    model.get_decoder().norm.weight = torch.nn.Parameter(torch.linspace(0.5, 2.0, 16))
+    hold(model, backend)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_fused_and_packed_states_are_alike(dtype: torch.dtype) -> None:
     model = causal("qwen3", {"head_dim": 8, "initializer_range": 0.2}).to(dtype)
