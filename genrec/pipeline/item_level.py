@@ -31,7 +31,7 @@ from genrec.training import ItemTrainingConfig, on_cpu, process_state
 logger = logging.getLogger(__name__)
 
 SUCCESSOR_DIM = 192  # of either half
-WEIGHTS = (1.0, 0.25, 0.5, 2.0, 4.0)  # of content-kNN's shares, tried on validation
+WEIGHTS = (1.0, 0.25, 0.5, 2.0, 4.0, 0.1, 0.0)  # of content-kNN's shares, tried on validation; 0 = none
 
 
 def train_item_level(recipe: Recipe, inputs: Inputs, folder: Path) -> ItemLevelRecommender:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, cast
 
+import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
 from genrec import GenRecError, Recipe
+from genrec.baselines.ranked_lists import empty_lists
 from genrec.errors import ArtifactError, ConfigError
 from genrec.pipeline import align, build_ids, evaluate
+from genrec.pipeline import item_level as stage
 from genrec.pipeline.inputs import load_inputs
 from genrec.pipeline.item_teacher import item_teacher
 from genrec.pipeline.semantic_ids import content_vectors, load_catalog
-from genrec.recommender import ItemLevelRecommender, load_recommender
+from genrec.recommender import ItemLevelRanker, ItemLevelRecommender, load_recommender
 
 SMALL = [
     "data.num_items=60",
@@ -59,6 +64,36 @@ def test_all_stages_run_and_the_mixture_has_a_row(tmp_path: Path) -> None:
     again = load_recommender(trained.folder)
     assert again.recommend(history, k=5) == recommender.recommend(history, k=5)
     assert "test" in again.metrics
+
+
+def test_content_that_only_harms_is_left_out(tmp_path: Path) -> None:
+    recipe = Recipe.load("quickstart", [*SMALL, f"output_dir={tmp_path}"])
+    inputs = load_inputs(recipe)
+    build_ids(recipe, inputs)
+    catalog, cases = load_catalog(recipe), inputs.split.validation
+    answers = dict(zip(cases.histories, cases.targets, strict=True))
+
+    class Knows:
+        """Names the target alone, with a probability that the smallest share of content outweighs."""
+
+        name = "knows"
+
+        def rank(self, histories: Sequence[Sequence[str]], k: int) -> tuple[np.ndarray, np.ndarray]:
+            items, scores = empty_lists(len(histories), k)
+            items[:, 0] = [answers[tuple(history)] for history in histories]
+            scores[:, 0] = -20
+            return items, scores
+
+    settings = stage._settings(recipe, inputs, catalog, cast(Any, Knows()), tmp_path)
+    assert settings.content_weight == 0
+    content = np.random.default_rng(0).normal(size=(len(catalog), 4)).astype(np.float32)
+    model = stage.untrained_model(recipe, catalog, content)
+    recommender = ItemLevelRecommender(
+        model, catalog, inputs.items, settings=settings, embeddings=content_vectors(recipe, inputs.items)
+    )
+    alone = ItemLevelRanker(model, catalog, num_beams=settings.num_beams)
+    found = zip(recommender.ranker.rank(cases.histories, 7), alone.rank(cases.histories, 7), strict=True)
+    assert all((ours == its).all() for ours, its in found)
 
 
 def test_going_on_from_a_bundle_is_refused(tmp_path: Path) -> None:
