@@ -8,9 +8,11 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,14 +51,16 @@ FSDP2 = Launch("fsdp2", {"ACCELERATE_USE_CPU": "true"}, "FSDP", False)
 LAUNCHES = [DDP, ZERO2, ZERO3, FSDP2]
 
 
-def start(launch: Launch, folder: Path, *overrides: str) -> subprocess.Popen[str]:
+def start(
+    launch: Launch, folder: Path, *overrides: str, place: Sequence[str] = ("--main_process_port", "0")
+) -> subprocess.Popen[str]:
     if launch.type == "DEEPSPEED":
         if importlib.util.find_spec("deepspeed") is None:
             pytest.skip("deepspeed is not installed")
         if shutil.which("g++") is None:
             pytest.skip("DeepSpeed compiles an operator on the CPU, and there is no g++")
         forget_dead_compilers()
-    options = ["--num_processes", "2", "--main_process_port", "0", "--mixed_precision", "no"]
+    options = ["--num_processes", "2", "--mixed_precision", "no", *place]
     file = f"recipes/accelerate/{launch.file}.yaml"
     command = [sys.executable, "-m", "accelerate.commands.accelerate_cli", "launch", "--config_file", file]
     path = os.pathsep.join(
@@ -186,6 +190,25 @@ def test_two_processes_stopped_and_resumed_train_what_one_does(
     assert f"resuming from {folder}/align/checkpoint-{max(steps)}" in output
     assert "trained in 2 process(es)" in output
     assert_same_training(folder, alone(*launch.overrides))
+
+
+@pytest.mark.slow
+def test_two_machines_train_what_one_process_does(
+    quickstart: Any, small: list[str], alone: Any, tmp_path: Path
+) -> None:
+    folder = prepared(quickstart, tmp_path / "out")  # on a disk they share
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        meeting = ["--main_process_ip", "127.0.0.1", "--main_process_port", str(free.getsockname()[1])]
+    launchers = [
+        start(DDP, folder, *small, *PLAIN, place=["--num_machines", "2", "--machine_rank", rank, *meeting])
+        for rank in ("0", "1")
+    ]
+    outputs = [finish(process) for process in launchers]
+    assert [process.returncode for process in launchers] == [0, 0], "\n".join(outputs)
+    assert "trained in 2 process(es)" in outputs[0]
+    assert "trained in" not in outputs[1]  # told once
+    assert_same_training(folder, alone())
 
 
 @pytest.mark.slow
