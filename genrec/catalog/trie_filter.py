@@ -48,9 +48,19 @@ class TrieFilter:
         return listed
 
     def allows(self, leaves: np.ndarray) -> np.ndarray:
-        """Whether each leaf is allowed, bool of the same shape."""
-        listed = np.isin(leaves, self.leaves)
+        """Whether each leaf is allowed, bool of the same shape; looked up in the list, not gone through."""
+        if not len(self.leaves):
+            return np.full(leaves.shape, self.complement)
+        wanted = leaves.astype(self.leaves.dtype)  # a search in numbers of another type copies the list
+        place = np.searchsorted(self.leaves, wanted).clip(max=len(self.leaves) - 1)
+        listed: np.ndarray = self.leaves[place] == wanted
         return ~listed if self.complement else listed
+
+    def mask(self) -> np.ndarray:
+        """The same of all leaves, bool `[num_leaves]`, made anew."""
+        allowed = np.full(self.num_leaves, self.complement)
+        allowed[self.leaves] = not self.complement
+        return allowed
 
 
 @dataclass(frozen=True)

@@ -214,8 +214,7 @@ class ItemConstraints:
     def reachable(self, place: int) -> int:
         """Items that a prompt's limit lets through when every allowed item is there."""
         chosen = self.filters[place if len(self.filters) > 1 else 0]
-        leaves = np.arange(self.trie.num_items)
-        open_ = np.ones(len(leaves), dtype=bool) if chosen is None else chosen.allows(leaves)
+        open_ = np.ones(self.trie.num_items, dtype=bool) if chosen is None else chosen.mask()
         if self.excluded is not None:
             open_[self.excluded[place]] = False
         most = self.bonuses[0 if self.shared else place]

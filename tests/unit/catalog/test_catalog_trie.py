@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genrec.catalog import CatalogTrie
+from genrec.catalog import CatalogTrie, TrieFilter
 from genrec.errors import SemanticIdError
 
 sizes_and_ids = st.lists(st.integers(1, 5), min_size=1, max_size=4).flatmap(
@@ -171,6 +172,9 @@ def test_a_filter_counts_the_allowed_leaves_below_every_node(case: Any, random: 
     assert chosen.num_allowed == mask.sum()
     assert len(chosen.leaves) <= len(ids) / 2  # the shorter list
     assert chosen.allows(np.arange(len(ids))).tolist() == mask[trie.rows].tolist()
+    assert chosen.mask().tolist() == mask[trie.rows].tolist()
+    some = np.array([[random.randrange(len(ids)) for _ in range(3)] for _ in range(2)])
+    assert chosen.allows(some).tolist() == mask[trie.rows][some].tolist()
     values = np.array([random.choice([-np.inf, -1.5, 0.0, 2.0]) for _ in ids])
     bonus = trie.bonus(values)
     for level in range(trie.length):
@@ -178,6 +182,23 @@ def test_a_filter_counts_the_allowed_leaves_below_every_node(case: Any, random: 
         below = [trie.rows[a:b] for a, b in itertools.pairwise(bounds)]
         assert chosen.counts(bounds).tolist() == [int(mask[rows].sum()) for rows in below]
         assert bonus.most[level].tolist() == [values[rows].max() for rows in below]
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.int64])
+def test_asking_for_a_few_leaves_does_not_go_through_the_filter(dtype: Any) -> None:
+    chosen = TrieFilter.of_leaves(np.arange(200_000) % 2 == 0)
+    assert chosen.leaves.nbytes == 400_000
+    few = np.array([3, 199_998, 0], dtype=dtype)
+    tracemalloc.start()
+    try:
+        found = chosen.allows(few)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found.tolist() == [False, True, True]
+    assert most < 20_000  # bytes: nothing of the list's length was made
+    nothing = TrieFilter.of_leaves(np.zeros(4, dtype=bool))
+    assert nothing.allows(np.arange(4)).tolist() == nothing.mask().tolist() == [False] * 4
 
 
 def test_filters_and_bonuses_that_do_not_fit_are_refused() -> None:
