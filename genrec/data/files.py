@@ -51,11 +51,16 @@ def format_to_write(path: Path) -> str:
     return known
 
 
-def read_bytes(path: Path) -> pa.Buffer:
+def read_bytes(path: Path, *, may_be_empty: bool = False) -> pa.Buffer:
     """Reads a file, unpacked where it ends in `.gz`, memory-mapped where it does not.
 
+    Args:
+        path: The file.
+        may_be_empty: Whether a file without content is one too.
+
     Raises:
-        DataError: The file is missing, empty or cannot be read, or its gzip stream is cut off or damaged.
+        DataError: The file is missing or cannot be read, is empty and may not be, or its gzip stream is cut
+            off or damaged.
     """
     try:
         if path.name.lower().endswith(".gz"):
@@ -84,7 +89,7 @@ def read_bytes(path: Path) -> pa.Buffer:
             received=str(path),
             remedy="check the path",
         ) from error
-    if not data.size:
+    if not data.size and not may_be_empty:
         raise DataError(f"{path.name} is empty", received=str(path), remedy="check how it was written")
     return data
 

@@ -192,7 +192,8 @@ def _id_lines(run: RetrievalRun) -> Iterator[str]:
 
 
 def _lines(path: Path) -> list[str]:
-    return bytes(read_bytes(path)).decode("utf-8").splitlines()
+    """Lines of a file; a run all of whose lists are empty has a file of lists without any."""
+    return bytes(read_bytes(path, may_be_empty=True)).decode("utf-8").splitlines()
 
 
 def _write_lines(path: Path, lines: Iterable[str]) -> None:

@@ -122,6 +122,25 @@ def test_a_run_read_and_written_again_is_the_same_file(
         assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes(), path.name
 
 
+def test_a_run_of_empty_lists_is_read_back(tmp_path: Path) -> None:
+    known = tuple(ITEMS)  # whoever had every item is left with none to be found
+    repeats = Cases(("a", "b", "c"), (known, known, known[::-1]), tuple(ITEMS[:3]))
+    evaluator = RetrievalEvaluator(
+        repeats,
+        item_ids=ITEMS,
+        ks=(3, 7),
+        mask_history=True,
+        bootstrap=60,
+        semantic_ids={item: f"<a_{row // 2}>" for row, item in enumerate(ITEMS)},
+    )
+    result = evaluator.evaluate(RandomRanker(ITEMS, seed=5))
+    write_run(result, tmp_path / "empty")
+    again = read_run(tmp_path / "empty")
+    assert again.lists.tolist() == [[-1] * 7] * 3
+    assert again.result(bootstrap=60, seed=0).to_dict() == result.to_dict()
+    assert set(result.metrics.values()) == {0.0}
+
+
 def test_no_user_and_no_history_is_in_any_file(saved: tuple[Path, EvaluationResult]) -> None:
     for path in saved[0].iterdir():
         data = path.read_bytes()
