@@ -46,5 +46,6 @@ def check(recipe: RecipeArgument, overrides: Overrides = None, as_json: AsJson =
     line(f"trained parameters  {found.trained_parameters:,}")
     milliseconds = found.seconds_per_step * 1000
     line(f"time                about {found.training_minutes:.1f} min, {milliseconds:.0f} ms a step here;")
-    line("                    validations come on top, early stopping may end it before")
+    passes = " and passes over the item texts" if loaded.model.text_epochs else ""
+    line(f"                    validations{passes} come on top, early stopping may end it before")
     line(f"memory              about {found.memory_gib:.1f} GiB")

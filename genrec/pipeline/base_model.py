@@ -36,9 +36,16 @@ TEXT_FIELDS = ("title", "brand", "categories", "description")
 
 
 def language_model(
-    recipe: Recipe, items: ItemTable, catalog: Catalog
+    recipe: Recipe, items: ItemTable, catalog: Catalog, *, for_a_look: bool = False
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, SemanticIdVocabulary]:
-    """Model, extended text tokenizer and vocabulary of a recipe, before training."""
+    """Model, extended text tokenizer and vocabulary of a recipe, before training.
+
+    Args:
+        recipe: The recipe.
+        items: Its items.
+        catalog: The Semantic IDs.
+        for_a_look: Only shape and size matter: nothing is trained on item texts, or encoded for new rows.
+    """
     section = recipe.model
     if recipe.start_from is not None:
         known = GenerativeRecommender.from_pretrained(recipe.start_from)
@@ -47,18 +54,26 @@ def language_model(
         text_tokenizer, vocabulary = extended_text_tokenizer(recipe, items, catalog.spec)
         return _from_scratch(recipe, text_tokenizer), text_tokenizer, vocabulary
     codebooks = None
-    if section.initialization == "codebook":
+    if section.initialization == "codebook" and not for_a_look:
         codebooks = code_vectors(catalog, content_vectors(recipe, items))
-    return extend_model(
-        section.base if section.base is not None else str(text_base(recipe, items)),
-        catalog.spec,
-        dtype=None if section.dtype == "auto" else section.dtype,
-        quantization=None if section.quantization == "none" else section.quantization,
-        revision=section.revision,
-        initialization=section.initialization,
-        codebooks=codebooks,
-        seed=recipe.seed,
-    )
+    with tempfile.TemporaryDirectory() as scratch:
+        if section.base is not None:
+            base = section.base
+        elif for_a_look:
+            base = scratch
+            _save(*_untrained(recipe, items), Path(scratch))
+        else:
+            base = str(text_base(recipe, items))
+        return extend_model(
+            base,
+            catalog.spec,
+            dtype=None if section.dtype == "auto" else section.dtype,
+            quantization=None if section.quantization == "none" else section.quantization,
+            revision=section.revision,
+            initialization="mean" if for_a_look else section.initialization,
+            codebooks=codebooks,
+            seed=recipe.seed,
+        )
 
 
 def extended_text_tokenizer(
@@ -86,18 +101,27 @@ def text_base(recipe: Recipe, items: ItemTable) -> Path:
     state.wait_for_everyone()  # all have looked before the first one writes
     if missing:
         logger.info("training a small language model on %d item texts", len(items))
+        model, text_tokenizer = _untrained(recipe, items)
         texts = items.texts(TEXT_FIELDS)
-        text_tokenizer = train_text_tokenizer(texts, recipe.model.text_vocab_size)
-        model = _from_scratch(recipe, text_tokenizer)
         epochs = recipe.model.text_epochs
         with tempfile.TemporaryDirectory() as scratch:
             pretrain_on_texts(model, text_tokenizer, texts, scratch, epochs=epochs, seed=recipe.seed)
         if state.is_main_process:
             with saved_artifact(folder, kind=KIND, facts=facts) as temporary:
-                model.save_pretrained(temporary)
-                text_tokenizer.save_pretrained(temporary)
+                _save(model, text_tokenizer, temporary)
         state.wait_for_everyone()
     return folder
+
+
+def _untrained(recipe: Recipe, items: ItemTable) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """What `text_base` begins with."""
+    text_tokenizer = train_text_tokenizer(items.texts(TEXT_FIELDS), recipe.model.text_vocab_size)
+    return _from_scratch(recipe, text_tokenizer), text_tokenizer
+
+
+def _save(model: PreTrainedModel, text_tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    model.save_pretrained(folder)
+    text_tokenizer.save_pretrained(folder)
 
 
 def _from_scratch(recipe: Recipe, text_tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:

@@ -55,7 +55,8 @@ class Estimate:
         steps: Optimiser steps when training is not stopped early.
         trained_parameters: Weights that training changes.
         seconds_per_step: Measured here, over a few steps.
-        training_minutes: Steps times that; validations come on top.
+        training_minutes: Steps times that; validations come on top, and the passes over the item texts that
+            `model.text_epochs` asks for.
         memory_gib: Peak after those steps, the optimiser's moments among it, plus the average's copy: of a
             CUDA device where there is one, else of this process.
     """
@@ -84,7 +85,10 @@ class Estimate:
 
 
 def check(recipe: Recipe, inputs: Inputs | None = None) -> Estimate:
-    """Reads the data, builds the model and estimates what `align` will take."""
+    """Reads the data, builds the model and estimates what `align` will take.
+
+    A base that `model.text_epochs` asks for is not trained: it counts with its shape alone.
+    """
     inputs = inputs or load_inputs(recipe)
     catalog, _ = catalog_for_a_look(recipe, inputs)
     if recipe.align.threads:
@@ -95,7 +99,7 @@ def check(recipe: Recipe, inputs: Inputs | None = None) -> Estimate:
             trainer = _item_trainer(recipe, inputs, catalog, Path(scratch))
             found = _item_counts(cast(ItemSequences, trainer.train_dataset))
         else:
-            trainer = build_trainer(recipe, inputs, catalog, Path(scratch), unwritten="attributes")
+            trainer = build_trainer(recipe, inputs, catalog, Path(scratch), for_a_look=True)
             found = _counts(trainer)
         seconds = _seconds_per_step(trainer, recipe.align.residual_dropout)
         *_, steps = trainer.set_initial_training_values(trainer.args, trainer.get_train_dataloader())

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Literal
 
 from genrec.catalog import Catalog
 from genrec.errors import ConfigError
@@ -24,7 +23,7 @@ def build_trainer(
     catalog: Catalog,
     folder: Path,
     *,
-    unwritten: Literal["error", "attributes"] = "error",
+    for_a_look: bool = False,
 ) -> AlignmentTrainer:
     """The trainer of a recipe, before its first step.
 
@@ -33,14 +32,17 @@ def build_trainer(
         inputs: Its data.
         catalog: The Semantic IDs.
         folder: Where checkpoints go.
-        unwritten: What to do when texts that a language model is to write are not there yet.
+        for_a_look: Nothing is to be learned from it: the base is not trained on item texts first, and texts
+            that a language model is to write need not be there yet.
     """
-    model, text_tokenizer, vocabulary = language_model(recipe, inputs.items, catalog)
+    model, text_tokenizer, vocabulary = language_model(recipe, inputs.items, catalog, for_a_look=for_a_look)
     return AlignmentTrainer(
         model=model,
         text_tokenizer=text_tokenizer,
         vocabulary=vocabulary,
-        train_dataset=training_mixture(recipe, inputs, catalog, unwritten=unwritten),
+        train_dataset=training_mixture(
+            recipe, inputs, catalog, unwritten="attributes" if for_a_look else "error"
+        ),
         args=training_arguments(recipe, folder),
     )
 

@@ -86,7 +86,8 @@ def pretrain_on_texts(
         raise TrainingError(
             "a language model is made from texts with the whole of it in every process",
             received=trainer.accelerator.distributed_type.value,
-            remedy="make it in one process first, as `genrec check RECIPE` does; the launch then finds it",
+            remedy="make it in one process first, by `genrec align RECIPE align.max_steps=1` into the same "
+            "output_dir; the launch then finds it",
         )
     result = trainer.train()
     logger.info("%d text tokens, loss at the end %.3f nats a token", len(joined), result.training_loss)

@@ -9,7 +9,7 @@ import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from genrec import GenRecError, Recipe
-from genrec.pipeline import base_model, build_ids, load_inputs
+from genrec.pipeline import base_model, build_ids, check, load_inputs
 from genrec.pipeline.base_model import language_model, text_base
 from genrec.pipeline.semantic_ids import load_catalog
 
@@ -106,3 +106,21 @@ def test_in_a_launch_all_train_the_base_and_the_first_process_writes_it(
     folder = text_base(recipe, load_inputs(recipe).items)
     assert done == ["waited", "trained", "waited"]  # all have looked before one writes, and read when it has
     assert folder.exists() == main
+
+
+def test_a_check_trains_and_encodes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    more = ["model.initialization=codebook", "align.lora_r=2", "align.batch_size=16", "align.threads=1"]
+    recipe = Recipe.load("quickstart", [*SMALL, f"output_dir={tmp_path}", *more])
+    inputs = load_inputs(recipe)
+    build_ids(recipe, inputs)
+    with monkeypatch.context() as patched:
+        for name in ("pretrain_on_texts", "content_vectors"):
+            patched.setattr(base_model, name, lambda *_, **__: pytest.fail("something was spent"))
+        before = check(recipe, inputs)
+    assert not (tmp_path / "base").exists()
+    model, text_tokenizer, vocabulary = language_model(recipe, inputs.items, load_catalog(recipe))
+    assert before.reserved_tokens == len(vocabulary.reserved_ids)
+    rows = len(vocabulary.reserved_ids) * model.config.hidden_size
+    assert rows < before.trained_parameters < rows + sum(p.numel() for p in model.parameters())
+    assert check(recipe, inputs).trained_parameters == before.trained_parameters  # the base is there now
+    assert len(text_tokenizer) == model.config.vocab_size
