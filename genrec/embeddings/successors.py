@@ -6,12 +6,16 @@ Does not know what an item is like, nor what its vectors are used for.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from genrec.data import InteractionLog, canonical_order
 from genrec.embeddings.embedding_table import EmbeddingTable
 from genrec.errors import ConfigError
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 
 def successor_vectors(
@@ -46,7 +50,6 @@ def successor_vectors(
         ConfigError: No gap, a negative shrinkage, or as many dimensions as items.
     """
     from scipy.sparse import csr_matrix
-    from scipy.sparse.linalg import svds
 
     ids = canonical_order(item_ids)
     if not 1 <= dim < len(ids) or not gaps or shrinkage < 0:
@@ -69,8 +72,27 @@ def successor_vectors(
     found = counts.tocoo()
     left, entered = np.asarray(counts.sum(axis=1)).ravel(), np.asarray(counts.sum(axis=0)).ravel()
     values = found.data / (np.sqrt(left[found.row] * entered[found.col]) + shrinkage)
-    start = np.random.default_rng(seed).normal(size=len(ids))
-    before, singular, after = svds(csr_matrix((values, (found.row, found.col)), shape=shape), k=dim, v0=start)
+    before, singular, after = _svd(csr_matrix((values, (found.row, found.col)), shape=shape), dim, seed)
     roots = np.sqrt(np.maximum(singular, 0))
     halves = (before * roots * (left > 0)[:, None], after.T * roots * (entered > 0)[:, None])
     return EmbeddingTable(ids, np.concatenate(halves, axis=1).astype(np.float32))
+
+
+def _svd(matrix: csr_matrix, rank: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`scipy.sparse.linalg.svds` of a square matrix, the same in every call.
+
+    `svds` takes fresh random numbers from the system where its iteration runs into an invariant subspace, as
+    it does with few items; here they come from the seed too.
+
+    Returns:
+        float64 `[n, rank]`, `[rank]` in ascending order, and `[rank, n]`.
+    """
+    from scipy.sparse.linalg import LinearOperator, aslinearoperator, eigsh
+
+    generator, x = np.random.default_rng(seed), aslinearoperator(matrix)
+    gram = LinearOperator(matrix.shape, matvec=lambda v: x.rmatvec(x.matvec(v)), dtype=np.float64)
+    start = generator.normal(size=matrix.shape[0])
+    _, vectors = eigsh(gram, k=rank, v0=start, rng=generator)  # [n, rank]
+    vectors, _ = np.linalg.qr(vectors)  # ARPACK's are orthogonal only in part where eigenvalues are close
+    left, singular, right = np.linalg.svd(x.matmat(vectors), full_matrices=False)
+    return left[:, ::-1], singular[::-1], right[::-1] @ vectors.T

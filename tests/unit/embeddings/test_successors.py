@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from genrec.data import InteractionLog
+from genrec.data import InteractionLog, SyntheticWorld
 from genrec.embeddings import successor_vectors
 from genrec.errors import ConfigError
 
@@ -44,6 +44,12 @@ def test_the_same_log_gives_the_same_vectors_whatever_the_order_of_the_ids(
     one, two = (successor_vectors(rows, ids, dim=2) for ids in ("abcd", "dbca"))
     assert one.item_ids == two.item_ids
     np.testing.assert_array_equal(one.vectors, two.vectors)
+
+
+def test_the_same_log_gives_the_same_vectors_in_every_call() -> None:
+    log = SyntheticWorld.generate(num_items=50, num_users=60).interactions
+    once, again = (successor_vectors(log, log.item_ids, dim=len(log.item_ids) - 1) for _ in range(2))
+    np.testing.assert_array_equal(once.vectors, again.vectors)
 
 
 @pytest.mark.parametrize(
