@@ -3,6 +3,10 @@
 It knows no room of the library; every room imports it.
 """
 
+from __future__ import annotations
+
+import numbers
+
 
 class GenRecError(Exception):
     """A mistake the caller can mend, told in three parts.
@@ -33,6 +37,11 @@ class GenRecError(Exception):
         if self.remedy is not None:
             lines.append(f"what to do: {self.remedy}")
         return "\n".join(lines)
+
+
+def is_count(value: object, least: int = 1) -> bool:
+    """Whether a value is a whole number of at least `least`; floats and truth values count nothing."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) >= least
 
 
 def _rebuild(cls: type[GenRecError], problem: str, received: object, remedy: str | None) -> GenRecError:

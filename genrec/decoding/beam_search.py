@@ -24,7 +24,7 @@ from genrec.decoding.step_model import load_backend
 from genrec.decoding.trie_search import TrieSearch
 from genrec.decoding.trie_tables import TrieTables
 from genrec.decoding.trie_walk import TokenWalk
-from genrec.errors import DecodingError
+from genrec.errors import DecodingError, is_count
 from genrec.vocabulary import SemanticIdVocabulary
 
 Result = TypeVar("Result")
@@ -73,7 +73,7 @@ class ConstrainedBeamSearch:
                 received=repr(normalize),
                 remedy=f"use one of {', '.join(NORMALIZATIONS)}",
             )
-        if num_beams < 1:
+        if not is_count(num_beams):
             raise DecodingError(
                 "a search needs a beam", received=num_beams, remedy="set num_beams to 1 or more"
             )
@@ -127,7 +127,7 @@ class ConstrainedBeamSearch:
             SemanticIdError: A mask or a bonus that does not fit the catalog.
         """
         self._check(input_ids, attention_mask, k)
-        if budget < 0:
+        if not is_count(budget, 0):
             raise DecodingError("a budget counts nodes", received=budget, remedy="set it to 0 or more")
         constraints = ItemConstraints(
             self.trie,
@@ -196,8 +196,8 @@ class ConstrainedBeamSearch:
                 received="a row of the attention mask that is all 0",
                 remedy="give every prompt at least one token, such as the start token",
             )
-        if k < 1:
-            raise DecodingError("asked for no item", received=f"k={k}", remedy="ask for k >= 1")
+        if not is_count(k):
+            raise DecodingError("asked for no item", received=f"k={k!r}", remedy="ask for k >= 1")
 
 
 def in_evaluation_mode(model: PreTrainedModel, run: Callable[[], Result]) -> Result:

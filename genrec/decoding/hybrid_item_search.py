@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from genrec.decoding.search_result import BeamSearchResult
-from genrec.errors import DecodingError
+from genrec.errors import DecodingError, is_count
 from genrec.models import ItemLevelModel
 from genrec.models.trie_arrays import TrieArrays
 
@@ -32,7 +32,7 @@ class HybridItemSearch:
     """
 
     def __init__(self, model: ItemLevelModel, *, weight: float = 1.0, num_beams: int = 50) -> None:
-        if num_beams < 1 or not weight >= 0:
+        if not is_count(num_beams) or not weight >= 0:
             raise DecodingError(
                 "a hybrid search needs a beam and a weight of at least 0",
                 received=f"num_beams={num_beams}, weight={weight}",
@@ -64,7 +64,7 @@ class HybridItemSearch:
             DecodingError: Shapes that do not agree, a negative share, an empty history, or k below 1.
         """
         shape = (len(items), self.model.config.num_items)
-        if items.dim() != 2 or lengths.shape != items.shape[:1] or int(lengths.min()) < 1 or k < 1:
+        if items.dim() != 2 or lengths.shape != items.shape[:1] or int(lengths.min()) < 1 or not is_count(k):
             raise DecodingError(
                 "a search needs histories of at least one item, and k >= 1",
                 received=f"items {tuple(items.shape)}, lengths {tuple(lengths.shape)}, k={k}",

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from genrec.catalog import CatalogTrie, ItemBonus, TrieFilter
 from genrec.decoding.trie_levels import TrieLevels
-from genrec.errors import DecodingError, SemanticIdError
+from genrec.errors import DecodingError, SemanticIdError, is_count
 
 Allowed = np.ndarray | Tensor | TrieFilter | Sequence[np.ndarray | Tensor | TrieFilter | None] | None
 Bonus = np.ndarray | Tensor | ItemBonus | Sequence[np.ndarray | Tensor | ItemBonus | None] | None
@@ -163,7 +163,7 @@ class ItemConstraints:
                 received=f"{labels.dtype} array of shape {labels.shape} for {self.trie.num_rows} rows",
                 remedy="pass an integer array, -1 for items that are not limited",
             )
-        if limit.most < 1:
+        if not is_count(limit.most):
             raise DecodingError(
                 "a limit lets at least one item of each value through",
                 received=limit.most,

@@ -19,7 +19,7 @@ from genrec.decoding.search_result import BeamSearchResult
 from genrec.decoding.trie_levels import TrieLevels
 from genrec.decoding.trie_search import TrieSearch
 from genrec.decoding.trie_walk import Expansion
-from genrec.errors import DecodingError
+from genrec.errors import DecodingError, is_count
 from genrec.models import ItemLevelModel
 
 
@@ -97,7 +97,7 @@ class ItemLevelSearch:
     """
 
     def __init__(self, model: ItemLevelModel, *, num_beams: int = 50) -> None:
-        if num_beams < 1:
+        if not is_count(num_beams):
             raise DecodingError(
                 "a search needs a beam", received=num_beams, remedy="set num_beams to 1 or more"
             )
@@ -166,10 +166,10 @@ class ItemLevelSearch:
 
     def _check(self, items: Tensor, lengths: Tensor, k: int, budget: int) -> None:
         shaped = items.dim() == 2 and lengths.shape == items.shape[:1] and len(items) > 0
-        if not shaped or int(lengths.min()) < 1 or k < 1 or budget < 0:
+        if not shaped or int(lengths.min()) < 1 or not is_count(k) or not is_count(budget, 0):
             raise DecodingError(
                 "a search needs histories of at least one item, k >= 1 and a budget of at least 0",
-                received=f"items {tuple(items.shape)}, lengths {tuple(lengths.shape)}, k={k}, {budget=}",
+                received=f"items {tuple(items.shape)}, lengths {tuple(lengths.shape)}, {k=}, {budget=}",
                 remedy="leave empty histories out, and pass one length a history",
             )
 

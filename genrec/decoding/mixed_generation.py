@@ -22,7 +22,7 @@ from genrec.decoding.step_model import load_backend
 from genrec.decoding.text_pieces import TextPieces
 from genrec.decoding.text_sampling import TextSampling
 from genrec.decoding.trie_tables import TrieTables
-from genrec.errors import DecodingError
+from genrec.errors import DecodingError, is_count
 from genrec.vocabulary import SemanticIdVocabulary
 
 
@@ -59,7 +59,7 @@ class MixedGenerator:
         stop_ids: Sequence[int] | None = None,
         prompt_cache: PromptCache | None = None,
     ) -> None:
-        if normalize not in NORMALIZATIONS or item_beams < 1:
+        if normalize not in NORMALIZATIONS or not is_count(item_beams):
             raise DecodingError(
                 "unknown normaliser, or no beam for items",
                 received=f"normalize={normalize!r}, item_beams={item_beams}",
@@ -112,27 +112,33 @@ class MixedGenerator:
             input_ids: int64 `[batch, prompt]`, padded on either side.
             attention_mask: `[batch, prompt]`, 1 for real tokens.
             max_new_tokens: Tokens of a reply; an item that would not fit in whole is not begun.
-            max_items: Items of a reply, None = any number.
+            max_items: Items of a reply, 0 = none, None = any number.
             allowed: bool `[catalog rows]`, the items that may be named; a list holds one for each prompt.
             exclude: For each prompt catalog rows that may not be named.
             repeat_items: Whether one reply may name an item twice.
 
         Raises:
-            DecodingError: Shapes that do not agree, an empty prompt, a limit below 1, or a mask shorter than
-                the catalog.
+            DecodingError: Shapes that do not agree, an empty prompt, no token or a negative number of items
+                wanted, or a mask shorter than the catalog.
         """
         batch = len(input_ids)
         if (
             input_ids.dim() != 2
             or input_ids.shape != attention_mask.shape
             or not bool(attention_mask.bool().any(dim=-1).all())
-            or max_new_tokens < 1
+            or not is_count(max_new_tokens)
         ):
             raise DecodingError(
                 "a generation needs prompts of at least a token, a mask of their shape and room for a token",
                 received=f"input_ids {tuple(input_ids.shape)}, attention_mask {tuple(attention_mask.shape)}, "
                 f"max_new_tokens={max_new_tokens}",
                 remedy="pad the prompts to one length and pass the mask of the padding",
+            )
+        if max_items is not None and not is_count(max_items, 0):
+            raise DecodingError(
+                "a limit of a reply's items is a whole number",
+                received=f"max_items={max_items!r}",
+                remedy="pass 0 or more, or None for any number",
             )
         masks: list[Any] = list(allowed) if isinstance(allowed, list | tuple) else [allowed] * batch
         excluded = list(exclude) if exclude is not None else [()] * batch

@@ -15,7 +15,7 @@ import numpy as np
 from torch import Tensor
 
 from genrec.decoding.slot_cache import SlotLayer
-from genrec.errors import DecodingError
+from genrec.errors import DecodingError, is_count
 
 MIN_TOKENS = 8  # a shorter beginning is read anew faster than it is fetched
 
@@ -47,7 +47,7 @@ class PromptCache:
     """
 
     def __init__(self, max_bytes: int) -> None:
-        if max_bytes < 1:
+        if not is_count(max_bytes):
             raise DecodingError(
                 "a prompt cache needs room",
                 received=f"max_bytes={max_bytes}",

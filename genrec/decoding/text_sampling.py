@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from genrec.errors import DecodingError
+from genrec.errors import DecodingError, is_count
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,12 @@ class TextSampling:
 
     def __post_init__(self) -> None:
         """Raises `DecodingError` for settings out of range."""
-        if self.temperature < 0 or self.top_k < 0 or not 0 < self.top_p <= 1:
+        warm = 0 <= self.temperature < float("inf")
+        if not warm or not is_count(self.top_k, 0) or not 0 < self.top_p <= 1:
             raise DecodingError(
                 "settings of sampling are out of range",
                 received=f"temperature {self.temperature}, top_k {self.top_k}, top_p {self.top_p}",
-                remedy="use temperature >= 0, top_k >= 0 (0 = all) and 0 < top_p <= 1",
+                remedy="use a finite temperature >= 0, a whole top_k >= 0 (0 = all) and 0 < top_p <= 1",
             )
 
     def choose(self, logits: Tensor, uniform: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 
 from genrec.artifacts import MANIFEST, file_sha256
 from genrec.config import fingerprint
-from genrec.errors import ConfigError, DataError
+from genrec.errors import ConfigError, DataError, is_count
 from genrec.recommender.answer_file import answer_format, write_part
 from genrec.recommender.batch_job import BatchJob
 from genrec.recommender.recommendations import Recommendation, wanted_items
@@ -112,9 +112,9 @@ def score_users(
         DecodingError: k below 1, or above 10,000 in a larger catalog.
     """
     number, count = _checked_shard(shard)
-    if part_size < 1:
+    if not is_count(part_size):
         raise ConfigError(
-            "a part needs a user", received=f"part_size={part_size}", remedy="set it to 1 or more"
+            "a part needs a user", received=f"part_size={part_size!r}", remedy="set it to 1 or more"
         )
     answer_format(Path(out))
     wanted_items(k, len(recommender.catalog))  # told before there is a job of this k

@@ -17,6 +17,7 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from genrec.catalog import Catalog
 from genrec.data import ItemTable
+from genrec.errors import DataError, is_count
 
 WORD = re.compile(r"[^\W\d_]{3,}")
 SEEN = 2000  # items of a prefix that are read at the most, spread evenly over it
@@ -98,12 +99,19 @@ def explain(
         catalog: Items and their Semantic IDs.
         items: Their texts.
         item_id: An item of the catalog.
-        nearest: Near items wanted.
-        most: Words and categories of a code at the most.
+        nearest: Near items wanted, 0 = none.
+        most: Words and categories of a code at the most, 0 = none.
 
     Raises:
-        DataError: An item that is not in the catalog.
+        DataError: An item that is not in the catalog, or a negative number of items or words.
     """
+    for name, number in (("nearest", nearest), ("most", most)):
+        if not is_count(number, 0):
+            raise DataError(
+                f"{name} counts what is shown of an item",
+                received=f"{name}={number!r}",
+                remedy="pass a whole number of 0 or more",
+            )
     row = int(catalog.rows([item_id])[0])
     tokens = catalog.tokens(item_id)
     everywhere = np.array([i for i in range(len(catalog)) if catalog.item_ids[i] in catalog], dtype=np.int64)
@@ -128,7 +136,7 @@ def explain(
     own, _, _ = _counts(catalog, items, np.array([row]))
     ranked = sorted((r for r in depth if r != row), key=lambda r: -depth[r])
     least = depth[ranked[min(nearest, len(ranked)) - 1]] if ranked else 0
-    rivals = [r for r in ranked if depth[r] >= least][:SEEN]
+    rivals = [r for r in ranked if depth[r] >= least][: max(SEEN, nearest)] if nearest else []
     likeness = {r: _overlap(own, _counts(catalog, items, np.array([r]))[0]) for r in rivals}
     near = sorted(rivals, key=lambda r: (-depth[r], -likeness[r], r))[:nearest]
     return Explanation(

@@ -15,6 +15,7 @@ from transformers import PreTrainedModel
 
 from genrec.catalog import Catalog, TrieFilter
 from genrec.decoding import BeamSearchResult, ConstrainedBeamSearch, Normalization
+from genrec.errors import DecodingError, is_count
 from genrec.tasks import PromptBuilder
 
 ROWS = 32_768  # beams of all histories that are searched at once: long lists go in smaller batches
@@ -23,6 +24,21 @@ ROWS = 32_768  # beams of all histories that are searched at once: long lists go
 def searched_at_once(batch_size: int, width: int) -> int:
     """Histories of a batch whose searches keep `width` prefixes each, so that memory does not grow with k."""
     return max(1, min(batch_size, ROWS // width))
+
+
+def checked_batch_size(batch_size: int) -> int:
+    """How many histories are searched at once.
+
+    Raises:
+        DecodingError: None.
+    """
+    if not is_count(batch_size):
+        raise DecodingError(
+            "a ranker searches for at least one history at once",
+            received=f"batch_size={batch_size!r}",
+            remedy="set it to 1 or more",
+        )
+    return batch_size
 
 
 @dataclass(frozen=True)
@@ -41,7 +57,13 @@ class RankedItems:
 
     @classmethod
     def empty(cls, n: int, k: int) -> RankedItems:
-        """Lists with nothing in them yet."""
+        """Lists with nothing in them yet.
+
+        Raises:
+            DecodingError: k below 1, or no whole number.
+        """
+        if not is_count(k):
+            raise DecodingError("asked for no item", received=f"k={k!r}", remedy="ask for k >= 1")
         return cls(
             np.full((n, k), "", dtype=object),
             np.full((n, k), -np.inf, dtype=np.float32),
@@ -74,6 +96,9 @@ class GenerativeRanker:
         batch_size: Histories searched at once, fewer where long lists are asked for.
         popular_items: Ranked answer to a history without a known item, best first.
         name: Name in reports.
+
+    Raises:
+        DecodingError: No beam, no history at once, or a catalog that does not fit the builder's vocabulary.
     """
 
     def __init__(
@@ -91,7 +116,7 @@ class GenerativeRanker:
         self.name = name
         self.builder = builder
         self.catalog = catalog
-        self.batch_size = batch_size
+        self.batch_size = checked_batch_size(batch_size)
         self.popular_items = [item for item in popular_items if item in catalog]
         self.search = ConstrainedBeamSearch(
             model, catalog.trie, builder.vocabulary, normalize=normalize, num_beams=num_beams

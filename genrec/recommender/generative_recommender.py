@@ -285,10 +285,10 @@ class GenerativeRecommender:
 
         Args:
             item_id: An item of the catalog.
-            nearest: Near items wanted.
+            nearest: Near items wanted, 0 = none.
 
         Raises:
-            DataError: An item that is not in the catalog.
+            DataError: An item that is not in the catalog, or a negative number of items.
         """
         return explain(self.catalog, self.items, item_id, nearest=nearest)
 

@@ -16,7 +16,7 @@ from genrec.catalog import Catalog
 from genrec.decoding import BeamSearchResult, HybridItemSearch, ItemLevelSearch
 from genrec.errors import DecodingError
 from genrec.models import ItemLevelModel
-from genrec.recommender.generative_ranker import RankedItems, searched_at_once
+from genrec.recommender.generative_ranker import RankedItems, checked_batch_size, searched_at_once
 from genrec.tasks.item_sequences import padded_items
 
 
@@ -64,7 +64,7 @@ class ItemLevelRanker:
             )
         self.name = name
         self.catalog = catalog
-        self.batch_size = batch_size
+        self.batch_size = checked_batch_size(batch_size)
         self.popular_items = [item for item in popular_items if item in catalog]
         self.max_history = model.config.max_positions
         self.content = content

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Container, Sequence
 from dataclasses import asdict, dataclass
-from numbers import Integral
 from typing import Any, Literal
 
-from genrec.errors import DataError, DecodingError
+from genrec.errors import DataError, DecodingError, is_count
 
 Unknown = Literal["error", "skip"]
 Source = Literal["model", "popularity", "text", "text+model"]
@@ -107,8 +106,7 @@ def wanted_items(k: int, catalog_size: int) -> int:
     Raises:
         DecodingError: k below 1 or no whole number, or more than 10,000 items in one answer.
     """
-    given: Any = k
-    if isinstance(given, bool) or not isinstance(given, Integral) or k < 1:
+    if not is_count(k):
         raise DecodingError("asked for no item", received=f"k={k!r}", remedy="ask for k >= 1")
     wanted = min(int(k), catalog_size)
     if wanted > MOST_ITEMS:

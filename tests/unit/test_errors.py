@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 
+import numpy as np
 import pytest
 
 from genrec import errors
-from genrec.errors import DataError, GenRecError
+from genrec.errors import DataError, GenRecError, is_count
 
 CHILDREN = [value for value in vars(errors).values() if isinstance(value, type) and value is not GenRecError]
 
@@ -28,3 +29,11 @@ def test_every_child_is_rebuilt_whole(child: type[GenRecError]) -> None:
     again = copy.copy(child("what", received={"a": 1}, remedy="do"))  # goes through __reduce__, as pickles do
     assert type(again) is child
     assert (again.problem, again.received, again.remedy) == ("what", {"a": 1}, "do")
+
+
+def test_only_whole_numbers_count() -> None:
+    assert is_count(1)
+    assert is_count(np.int32(3), 3)
+    assert is_count(0, 0)
+    for wrong in (0, -1, 1.0, True, np.bool_(True), np.float32(2), "2", None, float("nan")):
+        assert not is_count(wrong)

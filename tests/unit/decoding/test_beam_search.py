@@ -98,10 +98,12 @@ def test_the_model_keeps_its_mode(either: Any) -> None:
         (torch.zeros(0, 3, dtype=torch.long), torch.ones(0, 3), 1, "two equal, non-empty matrices"),
         (torch.zeros(2, 3, dtype=torch.long), torch.tensor([[1, 1, 1], [0, 0, 0]]), 1, "a prompt is empty"),
         (torch.zeros(2, 3, dtype=torch.long), torch.ones(2, 3), 0, "asked for no item"),
+        (torch.zeros(2, 3, dtype=torch.long), torch.ones(2, 3), 1.5, "asked for no item"),
+        (torch.zeros(2, 3, dtype=torch.long), torch.ones(2, 3), True, "asked for no item"),
     ],
 )
 def test_wrong_calls_get_a_clear_error(
-    tiny: Any, ids: torch.Tensor, mask: torch.Tensor, k: int, expected: str
+    tiny: Any, ids: torch.Tensor, mask: torch.Tensor, k: Any, expected: str
 ) -> None:
     search = ConstrainedBeamSearch(tiny.model, tiny.trie, tiny.vocabulary)
     with pytest.raises(DecodingError, match=expected):
@@ -111,8 +113,9 @@ def test_wrong_calls_get_a_clear_error(
 def test_wrong_set_ups_get_a_clear_error(tiny: Any) -> None:
     with pytest.raises(DecodingError, match="unknown normaliser"):
         ConstrainedBeamSearch(tiny.model, tiny.trie, tiny.vocabulary, normalize="fully")  # type: ignore[arg-type]
-    with pytest.raises(DecodingError, match="needs a beam"):
-        ConstrainedBeamSearch(tiny.model, tiny.trie, tiny.vocabulary, num_beams=0)
+    for beams in (0, -3, 2.5, True):
+        with pytest.raises(DecodingError, match="needs a beam"):
+            ConstrainedBeamSearch(tiny.model, tiny.trie, tiny.vocabulary, num_beams=beams)  # type: ignore[arg-type]
     other = SemanticIdVocabulary(SemanticIdSpec((2,)), [np.arange(2)], 3, [])
     with pytest.raises(DecodingError, match="different Semantic IDs"):
         ConstrainedBeamSearch(tiny.model, tiny.trie, other)

@@ -256,11 +256,19 @@ def test_wrong_calls_get_a_clear_error(tiny: Any) -> None:
         MixedGenerator(*parts, normalize="fully")  # type: ignore[arg-type]
     with pytest.raises(DecodingError, match="no token ends"):
         MixedGenerator(*parts, stop_ids=[])
-    with pytest.raises(DecodingError, match="out of range"):
-        TextSampling(temperature=-1)
+    wrong: list[dict[str, Any]] = [{"temperature": t} for t in (-1, float("nan"), float("inf"))]
+    for options in (*wrong, {"top_k": -1}, {"top_k": 1.5}, {"top_p": 0}, {"top_p": float("nan")}):
+        with pytest.raises(DecodingError, match="out of range"):
+            TextSampling(**options)
     generator = MixedGenerator(*parts)
     with pytest.raises(DecodingError, match="at least a token"):
         generator.stream(PROMPTS, torch.zeros_like(MASK))
+    for tokens in (0, -1, 2.5, True):
+        with pytest.raises(DecodingError, match="room for a token"):
+            generator.stream(PROMPTS, MASK, max_new_tokens=tokens)  # type: ignore[arg-type]
+    for items in (-1, 1.5, True):
+        with pytest.raises(DecodingError, match="a limit of a reply's items"):
+            generator.stream(PROMPTS, MASK, max_items=items)  # type: ignore[arg-type]
     with pytest.raises(DecodingError, match="for each prompt"):
         generator.stream(PROMPTS, MASK, exclude=[[1]])
     with pytest.raises(DecodingError, match="every row of the catalog"):

@@ -13,9 +13,9 @@ from genrec import ChatSession
 from genrec.catalog import Catalog
 from genrec.data import ItemTable
 from genrec.embeddings import EmbeddingTable
-from genrec.errors import ArtifactError, ConfigError, DataError
+from genrec.errors import ArtifactError, ConfigError, DataError, DecodingError
 from genrec.models import ItemLevelModel
-from genrec.recommender import ItemLevelRecommender, ItemLevelSettings
+from genrec.recommender import ItemLevelRanker, ItemLevelRecommender, ItemLevelSettings
 from genrec.semantic_ids import SemanticIdSpec
 
 IDS = [f"i{row}" for row in range(12)]
@@ -126,6 +126,23 @@ def test_saved_and_loaded_it_answers_the_same(make: Any, tmp_path: Path, weight:
     assert loaded.recommend(["i4", "i9"], k=12) == recommender.recommend(["i4", "i9"], k=12)
     assert loaded.settings == recommender.settings
     assert loaded.metrics == recommender.metrics
+
+
+@pytest.mark.parametrize("wrong", [-1, 2.5, True, None])
+def test_numbers_that_count_nothing_get_a_clear_error(make: Any, wrong: Any) -> None:
+    recommender = make()
+    with pytest.raises(DataError, match="nearest counts what is shown"):
+        recommender.explain("i3", nearest=wrong)
+    assert recommender.explain("i3", nearest=0).nearest == ()
+    for number in (wrong, 0):
+        with pytest.raises(DecodingError):
+            recommender.recommend(["i1"], number)
+        with pytest.raises(DecodingError):
+            recommender.ranker.rank([[]], number)
+        with pytest.raises(DecodingError, match="needs a beam"):
+            make(num_beams=number)
+        with pytest.raises(DecodingError, match="at least one history"):
+            ItemLevelRanker(recommender.model, recommender.catalog, batch_size=number)
 
 
 def test_a_changed_file_is_noticed(make: Any, tmp_path: Path) -> None:

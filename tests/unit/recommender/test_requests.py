@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from genrec import ChatSession, GenerativeRecommender
 from genrec.errors import DataError, DecodingError
-from genrec.recommender import Filters
+from genrec.recommender import Filters, GenerativeRanker, explanation
+from genrec.recommender.explanation import explain
 
 DEMANDS = [
     Filters(max_price=15),
@@ -216,6 +217,39 @@ def test_explaining_an_item_tells_what_its_codes_share(shop: GenerativeRecommend
     assert "near: " in str(told)
     with pytest.raises(DataError):
         shop.explain("nowhere")
+
+
+NO_COUNTS: list[Any] = [-1, 2.5, True, None, "3"]
+
+
+@pytest.mark.parametrize("wrong", NO_COUNTS)
+def test_numbers_that_count_nothing_get_a_clear_error(shop: GenerativeRecommender, wrong: Any) -> None:
+    item = shop.catalog.item_ids[7]
+    with pytest.raises(DataError, match="nearest counts what is shown"):
+        shop.explain(item, nearest=wrong)
+    with pytest.raises(DataError, match="most counts what is shown"):
+        explain(shop.catalog, shop.items, item, most=wrong)
+    parts = (shop.model, shop.ranker.builder, shop.catalog)
+    for number in (wrong, 0):
+        for call in (
+            lambda k: shop.recommend([item], k),
+            lambda k: shop.chat([{"role": "user", "content": "a serum"}], k=k),
+            lambda k: ChatSession(shop, k=k),
+            lambda k: shop.ranker.rank([[item]], k),
+            lambda k: shop.ranker.rank([[]], k),
+            lambda k: shop.ranker.after_prompts([], k),
+            lambda k: GenerativeRanker(*parts, batch_size=k),
+            lambda k: GenerativeRanker(*parts, num_beams=k),
+        ):
+            with pytest.raises(DecodingError):
+                call(number)
+
+
+def test_no_near_items_are_none(shop: GenerativeRecommender, monkeypatch: pytest.MonkeyPatch) -> None:
+    item = shop.catalog.item_ids[7]
+    assert shop.explain(item, nearest=0).nearest == ()
+    monkeypatch.setattr(explanation, "SEEN", 3)  # more can be asked for than are looked at in a prefix
+    assert len(shop.explain(item, nearest=10).nearest) == 10
 
 
 def test_retired_items_are_gone_everywhere(shop: GenerativeRecommender) -> None:
