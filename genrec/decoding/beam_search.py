@@ -122,8 +122,8 @@ class ConstrainedBeamSearch:
                 which items are proven all the same, and `gap` how far the last one is from it.
 
         Raises:
-            DecodingError: Shapes that do not agree, an empty prompt, k below 1, a negative budget, or
-                constraints that do not fit the batch.
+            DecodingError: Shapes that do not agree, an empty prompt, k below 1, a negative budget,
+                constraints that do not fit the batch, or a score of the model's that is no number.
             SemanticIdError: A mask or a bonus that does not fit the catalog.
         """
         self._check(input_ids, attention_mask, k)
@@ -158,11 +158,13 @@ class ConstrainedBeamSearch:
             rows: int64 `[batch, m]`, catalog rows, -1 for none; None = the whole catalog.
 
         Returns:
-            float32 `[batch, m]` in nats, minus infinity where `rows` is -1; for the whole catalog
-            `[batch, rows of the catalog]`, minus infinity for rows without an ID.
+            float32 `[batch, m]` in nats, minus infinity where `rows` is -1 and where the model gives an item
+            no probability at all; for the whole catalog `[batch, rows of the catalog]`, minus infinity for
+            rows without an ID.
 
         Raises:
-            DecodingError: Shapes that do not agree, an empty prompt, or a row without an ID.
+            DecodingError: Shapes that do not agree, an empty prompt, a row without an ID, or a score of the
+                model's that is no number.
         """
         self._check(input_ids, attention_mask, 1)
         return in_evaluation_mode(

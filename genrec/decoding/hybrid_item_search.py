@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from genrec.decoding.search_result import BeamSearchResult
+from genrec.decoding.trie_search import check_numbers
 from genrec.errors import DecodingError, is_count
 from genrec.models import ItemLevelModel
 from genrec.models.trie_arrays import TrieArrays
@@ -61,7 +62,8 @@ class HybridItemSearch:
             that fell out of the beam, so an item that reaches it is certified.
 
         Raises:
-            DecodingError: Shapes that do not agree, a negative share, an empty history, or k below 1.
+            DecodingError: Shapes that do not agree, a negative share, an empty history, k below 1, or a
+                score of the model's that is no number.
         """
         shape = (len(items), self.model.config.num_items)
         if items.dim() != 2 or lengths.shape != items.shape[:1] or int(lengths.min()) < 1 or not is_count(k):
@@ -109,10 +111,12 @@ class HybridItemSearch:
         path = torch.empty(batch, 1, 0, dtype=torch.long, device=items.device)  # codes so far
         best_open = torch.full((batch,), -1.0, dtype=torch.double, device=items.device)
         expanded = torch.ones(batch, dtype=torch.long, device=items.device)
+        broken = torch.zeros(batch, dtype=torch.bool, device=items.device)
         for level in range(trie.length):
             beams = nodes.shape[1]
             step = self.model.step(level, states.flatten(0, 1), nodes.flatten()).view(batch, beams, -1)
             step = step + logs.unsqueeze(-1)  # [batch, beams, children]
+            broken |= step.isnan().flatten(1).any(dim=1)
             places = torch.arange(step.shape[-1], device=items.device)
             children = trie.first_child(level, nodes.clamp(min=0)).unsqueeze(-1) + places
             children = children.clamp(max=len(first[level]) - 1)  # beyond a node's children: not counted
@@ -135,6 +139,7 @@ class HybridItemSearch:
                 expanded += (nodes >= 0).sum(dim=1)
                 chosen = _pick(states, parent)  # [batch, new beams, width]
                 states = self.model.advance(level, chosen.flatten(0, 1), known.flatten()).view_as(chosen)
+        check_numbers(broken)
         best_open = torch.where(best_open > 0, best_open, float("-inf")).float()
         if self.model.config.terminated:  # -1 behind the end of a shorter ID
             ends = torch.tensor(self.model.config.codebook_sizes[:-1], device=items.device) - 1

@@ -28,17 +28,18 @@ def score_rows(walk: TrieWalk, trie: CatalogTrie, batch: int, rows: Tensor | Non
         rows: int64 `[batch, m]`, catalog rows, -1 for none; None = the whole catalog.
 
     Returns:
-        float32 `[batch, m]`, or `[batch, trie.num_rows]`.
+        float32 `[batch, m]`, or `[batch, trie.num_rows]`; minus infinity where the model gives an item no
+        probability at all.
 
     Raises:
-        DecodingError: Another shape, or a row without an ID.
+        DecodingError: Another shape, a row without an ID, or a score that is no number.
     """
     if rows is None:
         leaves = np.broadcast_to(trie.leaf_of_row, (batch, trie.num_rows))
     else:
         leaves = _leaves(trie, batch, rows)
     wanted = [np.unique(of_prompt[of_prompt >= 0]) for of_prompt in leaves]
-    found = [np.empty(len(of_prompt), dtype=np.float32) for of_prompt in wanted]
+    found = [np.full(len(of_prompt), -np.inf, dtype=np.float32) for of_prompt in wanted]
     for start in range(0, max(map(len, wanted)), CHUNK):
         chunks = [of_prompt[start : start + CHUNK] for of_prompt in wanted]
         filters = [TrieFilter(trie.num_items, chunk, complement=False) for chunk in chunks]
@@ -46,9 +47,10 @@ def score_rows(walk: TrieWalk, trie: CatalogTrie, batch: int, rows: Tensor | Non
         most = max(map(len, chunks))
         result = TrieSearch(walk, constraints, batch, most, width=most).run()
         scored, scores = result.rows.cpu().numpy(), result.scores.cpu().numpy()
-        for place, chunk in enumerate(chunks):
-            order = np.searchsorted(wanted[place], trie.leaf_of_row[scored[place, : len(chunk)]])
-            found[place][order] = scores[place, : len(chunk)]
+        for place in range(batch):
+            named = scored[place] >= 0  # an item without probability is not found
+            order = np.searchsorted(wanted[place], trie.leaf_of_row[scored[place, named]])
+            found[place][order] = scores[place, named]
     out = np.full(leaves.shape, -np.inf, dtype=np.float32)
     for place, of_prompt in enumerate(leaves):
         real = of_prompt >= 0

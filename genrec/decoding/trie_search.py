@@ -16,6 +16,7 @@ from genrec.decoding.item_pool import ItemPool
 from genrec.decoding.layer import Layer
 from genrec.decoding.search_result import BeamSearchResult
 from genrec.decoding.trie_walk import TrieWalk
+from genrec.errors import DecodingError
 
 ROUND = 256  # most nodes a prompt expands at once in the proof
 LIMIT_ROUND = 64  # the same where only items are lacking
@@ -59,10 +60,20 @@ class TrieSearch:
         self.open: list[Candidates] = []
         self.best_open = torch.full((batch,), NONE, device=self.device)
         self.expanded = torch.ones(batch, dtype=torch.long, device=self.device)
+        self.broken = torch.zeros(batch, dtype=torch.bool, device=self.device)  # a score was no number
         self.next_row = 1  # number of the next row of every prompt
 
     def run(self) -> BeamSearchResult:
-        """Searches."""
+        """Searches.
+
+        Raises:
+            DecodingError: The model gave a score that is no number.
+        """
+        result = self._run()
+        check_numbers(self.broken)
+        return result
+
+    def _run(self) -> BeamSearchResult:
         goes_on = self.exact or self.constraints.limit is not None
         last = self._beams(record=goes_on)
         if last is not None and not goes_on and not self.levels.ends:
@@ -87,7 +98,7 @@ class TrieSearch:
             if level == walk.depth - 1:
                 return layer
             self._take_ended(layer)
-            places, best = best_of_each(layer.bound, layer.counts, batch, self.width + 1)
+            places, best = self._best_of_each(layer, self.width + 1)
             places, best, pruned = places[:, : self.width], best[:, : self.width], best[:, self.width :]
             alive = best > NONE
             if record:
@@ -96,7 +107,10 @@ class TrieSearch:
                 self.open.append(layer.at(left.nonzero()[:, 0]))
             elif pruned.shape[1]:
                 self.best_open = self.best_open.maximum(pruned[:, 0])
-            if (self.constraints.closes or self.levels.ends) and not bool(alive.any()):
+            may_end = (
+                self.constraints.closes or self.levels.ends
+            )  # else it is not worth the wait for an answer
+            if not places.shape[1] or (may_end and not bool(alive.any())):
                 return None
             nodes = torch.where(alive, grown.child[places], -1)  # [batch, beams]
             scores = torch.where(alive, grown.log_prob[places], NONE)
@@ -107,7 +121,7 @@ class TrieSearch:
 
     def _best_of(self, layer: Layer) -> tuple[Tensor, Tensor, Tensor]:
         """The best k items of a layer, equal scores by catalog row: leaves, -1 for none, and their scores."""
-        places, bound = best_of_each(layer.bound, layer.counts, self.batch, self.k)
+        places, bound = self._best_of_each(layer, self.k)
         leaves = torch.where(bound > NONE, layer.grown.child[places], -1)  # [batch, k or fewer]
         order = self.levels.rows[leaves.clamp(min=0)].argsort(dim=1, stable=True)
         order = order.gather(1, bound.gather(1, order).argsort(dim=1, descending=True, stable=True))
@@ -125,11 +139,18 @@ class TrieSearch:
     def _take_items(self, layer: Layer) -> None:
         """Whole items go to the pool: the best k of each prompt, or all where a limit chooses among them."""
         if self.constraints.limit is not None:
+            self._best_of_each(layer, 1)
             places = (layer.bound > NONE).nonzero()[:, 0]
         else:
-            places, best = best_of_each(layer.bound, layer.counts, self.batch, self.k)
+            places, best = self._best_of_each(layer, self.k)
             places = places[best > NONE]
         self.pool.add(layer.at(places))
+
+    def _best_of_each(self, layer: Layer, width: int) -> tuple[Tensor, Tensor]:
+        """See `best_of_each`, for which what is no number is above all numbers."""
+        places, best = best_of_each(layer.bound, layer.counts, self.batch, width)
+        self.broken |= best[:, :1].isnan().any(dim=1)
+        return places, best
 
     def _take_ended(self, layer: Layer) -> None:
         """IDs that end here go to the pool, if nothing else is to be scored behind them, and are closed."""
@@ -225,6 +246,7 @@ class TrieSearch:
             own = None if normalizers is None else normalizers[here]
             grown = self.walk.expand(level + 1, states[here], batch.node[here], batch.log_prob[here], own)
             layer = Layer(level + 1, grown, 1, rows[here], self.constraints, batch.prompt[here])
+            self.broken[layer.at(layer.bound.isnan().nonzero()[:, 0]).prompt] = True
             if level + 1 == self.walk.depth - 1:
                 self.pool.add(layer.at((layer.bound > NONE).nonzero()[:, 0]))
             else:
@@ -247,6 +269,25 @@ class TrieSearch:
             found & (scores >= self.best_open.unsqueeze(1)),
             self.best_open,
             self.expanded,
+        )
+
+
+def check_numbers(broken: Tensor) -> None:
+    """Refuses to rank by what is no number.
+
+    Args:
+        broken: bool `[batch]`, the prompts of which a score was none.
+
+    Raises:
+        DecodingError: Any is.
+    """
+    if bool(broken.any()):
+        raise DecodingError(
+            "the model gave a score that is no number (NaN), by which nothing can be ranked",
+            received=f"{int(broken.sum())} of {len(broken)} prompts, the first is number "
+            f"{int(broken.int().argmax())} of its batch",
+            remedy="check the weights for NaN, as a training that diverged leaves them, or load the model "
+            "in bfloat16 or float32 in place of float16",
         )
 
 

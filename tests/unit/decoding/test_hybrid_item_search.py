@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -83,6 +84,19 @@ def test_without_shares_it_is_the_models_own_search(model: ItemLevelModel) -> No
     torch.testing.assert_close(found.scores, own.scores.exp())
     more = HybridItemSearch(model).search(HISTORIES, LENGTHS, torch.zeros(3, 25), 30)
     assert more.rows[:, 25:].eq(-1).all()
+
+
+def test_a_broken_model_is_noticed(model: ItemLevelModel) -> None:
+    broken = copy.deepcopy(model)
+    with torch.no_grad():
+        for parameter in broken.parameters():
+            parameter.fill_(float("nan"))
+    with pytest.raises(DecodingError, match="no number"):
+        HybridItemSearch(broken).search(HISTORIES, LENGTHS, torch.zeros(3, 25), 5)
+    with pytest.raises(DecodingError, match="no number"):
+        ItemLevelSearch(broken).search(HISTORIES, LENGTHS, 5)
+    with pytest.raises(DecodingError, match="no number"):
+        ItemLevelSearch(broken).score(HISTORIES, LENGTHS)
 
 
 def test_what_does_not_fit_is_refused(model: ItemLevelModel) -> None:

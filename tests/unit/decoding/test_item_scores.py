@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from genrec.catalog import CatalogTrie
-from genrec.decoding import NORMALIZATIONS, ConstrainedBeamSearch, item_scores
+from genrec.decoding import NORMALIZATIONS, ConstrainedBeamSearch, GroupLimit, OutputHead, item_scores
 from genrec.errors import DecodingError
 
 
@@ -109,6 +109,75 @@ def test_shorter_ids_are_scored_with_their_terminator(
         assert found.codes[place].tolist() == codes[found.rows[place]].tolist()
         torch.testing.assert_close(found.scores[place], every[place][found.rows[place]], atol=1e-4, rtol=0)
         assert sorted(found.rows[place].tolist()) == list(range(len(codes)))
+
+
+@pytest.fixture
+def spoil(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, float], None]:
+    """Sets a token's logit, as a head with such a weight or half precision would give it."""
+    own = OutputHead.rows
+
+    def apply(token: int, value: float) -> None:
+        def rows(self: OutputHead, states: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+            return own(self, states, ids).masked_fill(ids == token, value)
+
+        monkeypatch.setattr(OutputHead, "rows", rows)
+
+    return apply
+
+
+@pytest.mark.parametrize("normalize", ["full", "allowed"])
+@pytest.mark.parametrize("position", [0, 2])
+def test_items_without_probability_are_ranked_last(
+    tiny: Any,
+    make_prompts: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    spoil: Callable[[int, float], None],
+    normalize: Any,
+    position: int,
+) -> None:
+    monkeypatch.setattr(item_scores, "CHUNK", 5)
+    search = ConstrainedBeamSearch(tiny.model, tiny.trie, tiny.vocabulary, normalize=normalize)
+    ids, mask = make_prompts(tiny, [5, 2])
+    before = search.score(ids, mask)
+    code = int(tiny.codes[0, position])
+    without = torch.from_numpy(tiny.codes[:, position] == code)  # [items]
+    spoil(int(tiny.vocabulary.token_ids[position][code]), float("-inf"))
+    after = search.score(ids, mask)
+    assert (after[:, without] == float("-inf")).all()
+    assert after[:, ~without].isfinite().all()
+    if normalize == "full":
+        torch.testing.assert_close(after[:, ~without], before[:, ~without], atol=1e-5, rtol=0)
+    rows = torch.tensor([[3, -1, 0, 29], [0, 12, 1, -1]])
+    torch.testing.assert_close(
+        search.score(ids, mask, rows),
+        after.gather(1, rows.clamp(min=0)).masked_fill(rows < 0, float("-inf")),
+        atol=1e-5,
+        rtol=0,
+    )
+    listed = search.search(ids, mask, len(tiny.codes), exact=True)
+    assert ((listed.rows >= 0).sum(1) == int((~without).sum())).all()
+
+
+@pytest.mark.parametrize("normalize", ["full", "allowed"])
+@pytest.mark.parametrize("position", [0, 2])
+def test_scores_that_are_no_numbers_are_refused(
+    tiny: Any,
+    make_prompts: Callable[..., Any],
+    spoil: Callable[[int, float], None],
+    normalize: Any,
+    position: int,
+) -> None:
+    search = ConstrainedBeamSearch(tiny.model, tiny.trie, tiny.vocabulary, normalize=normalize)
+    ids, mask = make_prompts(tiny, [5, 2])
+    spoil(int(tiny.vocabulary.token_ids[position][tiny.codes[0, position]]), float("nan"))
+    limit = GroupLimit(np.zeros(len(tiny.codes), dtype=int), 3)
+    options: list[dict[str, Any]] = [{}, {"exact": True}, {"limit": limit}, {"exclude": [[3], []]}]
+    for chosen in options:
+        with pytest.raises(DecodingError, match="no number"):
+            search.search(ids, mask, 6, **chosen)
+    for rows in (None, torch.tensor([[3, -1, 0, 29], [0, 12, 1, -1]])):
+        with pytest.raises(DecodingError, match="no number"):
+            search.score(ids, mask, rows)
 
 
 def test_items_that_cannot_be_scored_are_refused(tiny: Any, make_prompts: Callable[..., Any]) -> None:
