@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import signal
@@ -317,7 +319,7 @@ def test_the_cache_takes_half_lines_off_and_refuses_others(tmp_path: Path, caplo
     for cut in range(1, len(whole) - whole.rfind(b"\n", 0, -1) - 1):
         path.write_bytes(whole[:-cut])
         again = TextCache(path)
-        assert (len(again), again["a"]) == (1, "one\n\u2028two")
+        assert (len(again), again["a"]) == (1 + (cut == 1), "one\n\u2028two")  # its end alone is put back
         assert path.read_bytes().endswith(b"\n")
         again.add("b", "")
         assert path.read_bytes() == whole
@@ -327,6 +329,34 @@ def test_the_cache_takes_half_lines_off_and_refuses_others(tmp_path: Path, caplo
         TextCache(path)
     with pytest.raises(DataError, match="cannot be read"):
         TextCache(tmp_path)
+
+
+@pytest.mark.parametrize("taken", [0, 1, 30, OSError(errno.ENOSPC, "No space left on device")])
+def test_a_line_that_the_disk_took_half_of_does_not_run_into_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: int | OSError
+) -> None:
+    path = tmp_path / "c.jsonl"
+    cache = TextCache(path)
+    cache.add("a", "one")
+
+    class FullDisk(io.FileIO):
+        """Takes a part of what is written, or a part and then an error."""
+
+        def write(self, data: Any) -> int:
+            super().write(data[: taken if isinstance(taken, int) else 7])
+            if isinstance(taken, OSError):
+                raise taken
+            return taken
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", lambda self, *_, **__: FullDisk(self, "ab"))
+        with pytest.raises(DataError, match=r"could not be kept(.|\n)*all texts before it are kept"):
+            cache.add("b", "two")
+    assert "b" not in cache
+    assert path.read_bytes().count(b"\n") == 1
+    cache.add("c", "three")
+    again = TextCache(path)
+    assert (len(again), again["a"], again["c"]) == (2, "one", "three")
 
 
 def test_threads_may_add_at_once(tmp_path: Path) -> None:
