@@ -12,14 +12,11 @@ from genrec.artifacts import file_sha256
 from genrec.catalog import Catalog
 from genrec.config import fingerprint
 from genrec.data import Dialogues, SearchTask, read_texts
-from genrec.errors import ConfigError
 from genrec.pipeline.inputs import Inputs
 from genrec.pipeline.texts import text_sources
 from genrec.pipeline.user_codes import fitted_user_tokenizer
 from genrec.recipe import Recipe, TaskSection
 from genrec.tasks import TaskInputs, TaskMixture, TaskName, TaskOptions, judged_pairs
-
-SOURCED = ("dialogue", "text", "query2index")
 
 
 def training_mixture(
@@ -34,21 +31,10 @@ def training_mixture(
         unwritten: What to do when texts that a language model is to write are not there yet.
 
     Raises:
-        ConfigError: An unknown task, an option that a task does not take, a task without its source, or texts
-            that are not written yet.
+        ConfigError: Texts that are not written yet.
         DataError: A task for which the data have nothing, or a source with something wrong.
     """
     sections = {name: section or TaskSection() for name, section in recipe.tasks.items()}
-    for name, section in sections.items():
-        if (section.source is not None and name not in SOURCED) or (
-            section.source is None and name in ("dialogue", "text")
-        ):
-            raise ConfigError(
-                f"the task {name} " + ("needs a source" if section.source is None else "takes no source"),
-                received=f"tasks.{name}.source={section.source}",
-                remedy="see genrec.recipe.TaskSection: "
-                + ("name what to read" if section.source is None else "leave it out"),
-            )
     prefixes = recipe.model.architecture == "encoder_decoder"
     options = {
         cast(TaskName, name): TaskOptions(

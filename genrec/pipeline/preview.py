@@ -41,7 +41,6 @@ def preview(recipe: Recipe, inputs: Inputs | None = None, *, per_task: int = 1, 
         epoch: The epoch they are drawn for.
 
     Raises:
-        ConfigError: An unknown task, or an option that a task does not take.
         DataError: Anything wrong with the data.
     """
     inputs = inputs or load_inputs(recipe)

@@ -22,6 +22,7 @@ from genrec.recipe.sections import (
     EvaluateSection,
     ItemTokenizerSection,
 )
+from genrec.recipe.task_rules import task_problems
 from genrec.recipe.training_sections import (
     AlignSection,
     ItemLevelSection,
@@ -106,6 +107,7 @@ class Recipe:
             problems.append("item_level.channels must name a channel, such as content")
         if not self.tasks:
             problems.append("tasks must name a task, such as seqrec")
+        problems += task_problems(self.tasks)
         if rows.teacher_share and (rows.crop or rows.reverse or rows.item_dropout):
             problems.append(
                 "item_level.teacher_share needs rows that stay as they are: set item_level.crop, .reverse "

@@ -4,7 +4,15 @@ Does not know optimisers, models or searches.
 """
 
 from genrec.tasks.attribute_texts import AttributeTexts
-from genrec.tasks.building import LC_REC, P5, TaskInputs, TaskName, TaskOptions, build_tasks
+from genrec.tasks.building import (
+    LC_REC,
+    OPTION_TAKERS,
+    P5,
+    TaskInputs,
+    TaskName,
+    TaskOptions,
+    build_tasks,
+)
 from genrec.tasks.chat_endpoint import ChatEndpoint
 from genrec.tasks.dialogue import DialogueReply
 from genrec.tasks.direct import Direct
@@ -41,6 +49,7 @@ from genrec.tasks.text_sources import PreferenceSource, QuerySource
 __all__ = [
     "IGNORED_LABEL",
     "LC_REC",
+    "OPTION_TAKERS",
     "P5",
     "AttributeTexts",
     "ChatEndpoint",

@@ -61,7 +61,7 @@ LC_REC: tuple[TaskName, ...] = (
     "preferenceobtain",
 )
 P5: tuple[TaskName, ...] = ("rating", "sequential", "explanation", "review", "direct")
-TAKERS: dict[str, tuple[TaskName, ...]] = {
+OPTION_TAKERS: dict[str, tuple[TaskName, ...]] = {
     "form": ("seqrec",),
     "max_characters": ("index2item", "fusionseqrec", "explanation", "review", "dialogue"),
     "num_candidates": ("direct",),
@@ -231,11 +231,11 @@ def _check(name: str, options: TaskOptions) -> None:
             received=name,
             remedy=(f"did you mean {near[0]}? " if near else "") + f"tasks: {', '.join(get_args(TaskName))}",
         )
-    given = [field for field in TAKERS if getattr(options, field) is not None]
-    strange = [field for field in given if name not in TAKERS[field]]
+    given = [field for field in OPTION_TAKERS if getattr(options, field) is not None]
+    strange = [field for field in given if name not in OPTION_TAKERS[field]]
     if strange:
         raise ConfigError(
             f"the task {name} does not take this option",
             received=", ".join(strange),
-            remedy="; ".join(f"{field} belongs to {', '.join(TAKERS[field])}" for field in strange),
+            remedy="; ".join(f"{field} belongs to {', '.join(OPTION_TAKERS[field])}" for field in strange),
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from genrec import GenRecError, Recipe
+from genrec import Recipe
 from genrec.pipeline import Preview, load_inputs, preview
 from genrec.pipeline.mixture import sources_digest, training_mixture
 from genrec.pipeline.semantic_ids import catalog_for_a_look
@@ -56,20 +56,6 @@ def test_documents_are_read_from_the_source_of_their_task(tmp_path: Path) -> Non
     before = sources_digest(chosen)
     (tmp_path / "more.txt").write_text("other words")
     assert sources_digest(chosen) != before
-
-
-@pytest.mark.parametrize(
-    ("override", "complaint"),
-    [
-        ("tasks.dialogue.weight=1", "the task dialogue needs a source"),
-        ("tasks.seqrec.source=here", "the task seqrec takes no source"),
-        ("tasks.item2index.form=packed", "item2index does not take this option"),
-        ("tasks.seqrek.weight=1", "there is no such task"),
-    ],
-)
-def test_an_option_out_of_place_is_told(tmp_path: Path, override: str, complaint: str) -> None:
-    with pytest.raises(GenRecError, match=complaint):
-        mixture(recipe(tmp_path, override))
 
 
 def test_cold_items_are_in_no_row(tmp_path: Path) -> None:
