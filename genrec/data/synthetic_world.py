@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from genrec.data.canonical import canonical_order
 from genrec.data.interactions import InteractionLog
 from genrec.data.items import ItemTable
 from genrec.data.synthetic_catalog import make_catalog
@@ -131,9 +132,13 @@ class SyntheticWorld:
         ]
         return self.process.probabilities(numbers)[:, self.item_numbers]
 
-    def oracle(self) -> OracleRanker:
-        """Returns the ranker that lists items by their true probabilities: no ranker can expect more hits."""
-        return OracleRanker(self)
+    def oracle(self, item_ids: Sequence[str] | None = None) -> OracleRanker:
+        """Returns the ranker that lists items by their true probabilities: no ranker can expect more hits.
+
+        Args:
+            item_ids: The items it may list; None = all.
+        """
+        return OracleRanker(self, item_ids)
 
     def facts(self) -> dict[str, Any]:
         """Returns statistics of the log (see `log_statistics`) and how predictable it is.
@@ -166,11 +171,12 @@ class OracleRanker:
 
     name = "oracle"
 
-    def __init__(self, world: SyntheticWorld) -> None:
+    def __init__(self, world: SyntheticWorld, item_ids: Sequence[str] | None = None) -> None:
         self.world = world
         rows = {item: row for row, item in enumerate(world.items.item_ids)}
-        self._names = np.array(world.items.canonical_ids, dtype=object)  # ties go by canonical order
-        self._columns = np.array([rows[item] for item in world.items.canonical_ids])
+        names = world.items.canonical_ids if item_ids is None else canonical_order(item_ids)
+        self._names = np.array(names, dtype=object)  # ties go by canonical order
+        self._columns = np.array([rows[item] for item in names])
 
     def rank(self, histories: Sequence[Sequence[str]], k: int) -> tuple[np.ndarray, np.ndarray]:
         """Ranks the k most probable items, scores are probabilities; see `genrec.ranking.Ranker`."""

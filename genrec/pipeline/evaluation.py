@@ -5,6 +5,7 @@ Does not know training.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import logging
 import os
@@ -26,6 +27,7 @@ from genrec.baselines import (
 )
 from genrec.catalog import Catalog
 from genrec.config import fingerprint
+from genrec.data import Cases
 from genrec.evaluation import (
     EvaluationReport,
     EvaluationResult,
@@ -35,6 +37,7 @@ from genrec.evaluation import (
     write_run,
 )
 from genrec.pipeline.alignment import align_fingerprint, bundle_folder
+from genrec.pipeline.held_out import probe_held_out
 from genrec.pipeline.inputs import Inputs, load_inputs
 from genrec.pipeline.semantic_ids import content_vectors, has_given_ids, vectors_facts
 from genrec.pipeline.stage import StageResult, write_resolved
@@ -54,15 +57,19 @@ logger = logging.getLogger(__name__)
 KIND = "evaluation"
 RUNS = "runs"
 TUNING_CASES = 4000  # of the validation, for the settings of a Markov chain
-VERSION = 3  # of what is written; a report of another version is made anew
+VERSION = 4  # of what is written; a report of another version is made anew
 
 
 def evaluate(recipe: Recipe, inputs: Inputs | None = None) -> StageResult:
     """Measures genrec and the baselines on the test cases and writes the report and a run of each ranker.
 
     The leak probes run first: when the order of the item table's rows tells the next item, a history holds
-    its answer, or a split by time trains on what came later, no number is printed. The bundle must be trained
-    already; its `metrics.json` is brought up to date.
+    its answer, a split by time trains on what came later, or IDs and vectors that are made of interactions
+    know the held-out ones, no number is printed. The bundle must be trained already; its `metrics.json` is
+    brought up to date.
+
+    Items that the bundle's catalog has retired are named by no ranker, and cases whose answer is one of them
+    are left out.
 
     In a launch of several processes each asks the rankers for a part of the lists; the first one writes.
 
@@ -97,12 +104,14 @@ def evaluate(recipe: Recipe, inputs: Inputs | None = None) -> StageResult:
     state.wait_for_everyone()
     if done:
         return StageResult("evaluate", folder, True, f"skipped, the same report is in {folder}")
-    cases, section, split = inputs.split.test, recipe.evaluate, inputs.split
-    probe = check_row_order(inputs.items, cases)
+    section, split = recipe.evaluate, inputs.split
+    probe = check_row_order(inputs.items, split.test)
     leaks = check_leaks(inputs.log, split, by_time=recipe.data.split == "time")
+    leaks = dataclasses.replace(leaks, held_out=probe_held_out(recipe, inputs))
+    cases = answerable(split.test, recommender.catalog)
     evaluator = RetrievalEvaluator(
         cases,
-        item_ids=recommender.catalog.item_ids,
+        item_ids=offered(recommender.catalog),
         ks=section.ks,
         mask_history=section.mask_history,
         bootstrap=section.bootstrap,
@@ -116,7 +125,10 @@ def evaluate(recipe: Recipe, inputs: Inputs | None = None) -> StageResult:
             ranker = make()
         results.append(evaluator.evaluate(ranker, state))
     if state.is_main_process:
-        report = EvaluationReport(results, probe, _facts(recipe, inputs), leaks)
+        facts = _facts(recipe, inputs)
+        if len(cases) < len(split.test):
+            facts["cases left out"] = f"{len(split.test) - len(cases)}, whose answers are retired items"
+        report = EvaluationReport(results, probe, facts, leaks)
         _write(recipe, report, folder, wanted)
         recommender.metrics = {**recommender.metrics, "test": report.to_dict()}
         recommender.save_pretrained(bundle)
@@ -146,13 +158,25 @@ def changed_data(recipe: Recipe, trained: Mapping[str, Any]) -> list[str]:
     return [f"{name} was {was!r} and is {value!r}" for name, (was, value) in pairs.items() if was != value]
 
 
+def offered(catalog: Catalog) -> list[str]:
+    """The items that may be named: all that are not retired."""
+    return [item for item in catalog.item_ids if item in catalog]
+
+
+def answerable(cases: Cases, catalog: Catalog) -> Cases:
+    """The cases whose answer is not retired."""
+    retired = set(catalog.retired_ids)
+    kept = [row for row, target in enumerate(cases.targets) if target not in retired]
+    return cases if len(kept) == len(cases) else cases.subset(kept)
+
+
 def shared_ids(catalog: Catalog) -> dict[str, str] | None:
     """The IDs without the code that tells items of one ID apart; None where no item shares its ID."""
     native = catalog.native_codes
     if native is None or native.shape[1] + 1 != catalog.codes.shape[1]:
         return None
-    texts = ["-".join(map(str, row)) for row in native.tolist()]
-    return dict(zip(catalog.item_ids, texts, strict=True)) if len(set(texts)) < len(texts) else None
+    texts = ["-".join(map(str, row)) for row in native[catalog.active].tolist()]
+    return dict(zip(offered(catalog), texts, strict=True)) if len(set(texts)) < len(texts) else None
 
 
 def run_folder(folder: Path, result: EvaluationResult) -> Path:
@@ -172,7 +196,7 @@ def rankers(
     recipe: Recipe, inputs: Inputs, recommender: GenerativeRecommender | ItemLevelRecommender
 ) -> list[Callable[[], Ranker]]:
     """The rows of the table, each made when its turn comes; choices are made on the validation cases."""
-    train, item_ids = inputs.split.train, recommender.catalog.item_ids
+    train, item_ids = inputs.split.train, offered(recommender.catalog)
 
     def generative() -> Ranker:
         if isinstance(recommender, ItemLevelRecommender):
@@ -219,7 +243,7 @@ def rankers(
         rows.insert(1, lambda: recommender.ranker)
     world = inputs.world
     if world is not None:
-        rows.append(world.oracle)
+        rows.append(lambda: world.oracle(item_ids))
     return rows
 
 

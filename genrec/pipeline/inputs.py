@@ -63,10 +63,11 @@ def load_inputs(recipe: Recipe) -> Inputs:
         )
     if data.k_core:
         log = log.k_core(data.k_core)
-    return Inputs(items, log, _split(log, data), world)
+    return Inputs(items, log, split_log(log, data), world)
 
 
-def _split(log: InteractionLog, data: DataSection) -> Split:
+def split_log(log: InteractionLog, data: DataSection) -> Split:
+    """The parts of a log, as a recipe cuts it."""
     if data.split == "time":
         return log.time_split(validation_share=data.validation_share, test_share=data.test_share)
     if data.split == "cold_items":

@@ -73,12 +73,9 @@ def ids_fingerprint(recipe: Recipe, inputs: Inputs) -> str:
         return fingerprint([items.fingerprint(), bundle_digest(recipe.start_from)])
     if section.index is not None:
         return fingerprint([items.fingerprint(), file_sha256(section.index), section.index_collisions])
-    unfitted = _unfitted(recipe)
-    weighed = wants_fusion(recipe, unfitted) and recipe.embeddings.fusion == "learned"
-    learns = unfitted.needs_interactions or wants_collaborative(recipe, unfitted) or weighed
     return fingerprint(
         [
-            *([inputs.split.train.fingerprint()] if learns else []),
+            *([inputs.split.train.fingerprint()] if learns_from_interactions(recipe) else []),
             items.fingerprint(),
             *vectors_facts(recipe),
             definition_path(section.definition).read_text(encoding="utf-8"),
@@ -97,7 +94,15 @@ def has_ids(recipe: Recipe, inputs: Inputs) -> bool:
     return has_artifact(ids_folder(recipe), kind=KIND, facts={"inputs": ids_fingerprint(recipe, inputs)})
 
 
-def _unfitted(recipe: Recipe) -> ItemTokenizer:
+def learns_from_interactions(recipe: Recipe) -> bool:
+    """Whether IDs that the recipe makes depend on interactions."""
+    unfitted = unfitted_item_tokenizer(recipe)
+    weighed = wants_fusion(recipe, unfitted) and recipe.embeddings.fusion == "learned"
+    return unfitted.needs_interactions or wants_collaborative(recipe, unfitted) or weighed
+
+
+def unfitted_item_tokenizer(recipe: Recipe) -> ItemTokenizer:
+    """The item tokenizer of a recipe that makes its IDs, before it has learned anything."""
     return ItemTokenizer.from_definition(
         recipe.item_tokenizer.definition,
         encoder=build_encoder(recipe.embeddings, recipe.seed),
@@ -123,7 +128,7 @@ def build_ids(recipe: Recipe, inputs: Inputs | None = None) -> StageResult:
     elif section.index is not None:
         catalog = Catalog.from_index(section.index, items, collisions=section.index_collisions)
     else:
-        item_tokenizer = _unfitted(recipe)
+        item_tokenizer = unfitted_item_tokenizer(recipe)
         vectors, behaviour = None, None
         if not item_tokenizer.is_index:
             vectors, behaviour = id_vectors(
