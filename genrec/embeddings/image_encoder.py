@@ -10,6 +10,7 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +75,19 @@ class ImageColumn:
         """Digest of all ids and pictures (64 hex digits), whatever the order of the rows."""
         digest = hashlib.sha256()
         for item, path in zip(items.canonical_ids, self.paths(items), strict=True):
-            digest.update(json.dumps([item, None if path is None else file_sha256(path)]).encode())
+            digest.update(json.dumps([item, None if path is None else _picture_digest(path)]).encode())
         return digest.hexdigest()
+
+
+def _picture_digest(path: Path) -> str:
+    """Digest of a picture; it is read once a process as long as its size and time of change stay."""
+    status = path.stat()
+    return _read_digest(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=1 << 20)
+def _read_digest(path: Path, size: int, changed: int) -> str:
+    return file_sha256(path)
 
 
 class ImageItemEncoder:

@@ -14,7 +14,14 @@ from genrec.artifacts import file_sha256, has_artifact, saved_artifact
 from genrec.catalog import Catalog
 from genrec.config import fingerprint
 from genrec.data import ItemTable
-from genrec.embeddings import EmbeddingTable, ItemEncoder, LsaItemEncoder, TextItemEncoder, cached_embeddings
+from genrec.embeddings import (
+    EmbeddingTable,
+    ImageItemEncoder,
+    ItemEncoder,
+    LsaItemEncoder,
+    TextItemEncoder,
+    cached_embeddings,
+)
 from genrec.errors import ConfigError
 from genrec.pipeline.continuation import bundle_digest, grown_catalog
 from genrec.pipeline.id_vectors import id_vectors, wants_collaborative, wants_fusion
@@ -66,6 +73,18 @@ def vectors_facts(recipe: Recipe) -> list[object]:
     ]
 
 
+def pictures_facts(recipe: Recipe, items: ItemTable) -> list[object]:
+    """What IDs depend on where pictures are fused: the files' contents, whatever their names.
+
+    Raises:
+        DataError: The table names no pictures, or one that is not there.
+    """
+    section = recipe.embeddings
+    if section.images is None or unfitted_item_tokenizer(recipe).is_index:
+        return []
+    return [ImageItemEncoder(section.images, folder=section.image_folder).template.fingerprint(items)]
+
+
 def ids_fingerprint(recipe: Recipe, inputs: Inputs) -> str:
     """Digest of everything the IDs depend on; the training interactions where IDs are made of them."""
     items, section = inputs.items, recipe.item_tokenizer
@@ -78,6 +97,7 @@ def ids_fingerprint(recipe: Recipe, inputs: Inputs) -> str:
             *([inputs.split.train.fingerprint()] if learns_from_interactions(recipe) else []),
             items.fingerprint(),
             *vectors_facts(recipe),
+            *pictures_facts(recipe, items),
             definition_path(section.definition).read_text(encoding="utf-8"),
             recipe.seed,
         ]

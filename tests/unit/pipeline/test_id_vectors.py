@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 from pathlib import Path
 
 import pytest
 
-from genrec import GenRecError, Recipe
+from genrec import GenRecError, ItemTable, Recipe
 from genrec.pipeline import Inputs, build_ids, load_inputs
 from genrec.pipeline import id_vectors as module
 from genrec.pipeline.id_vectors import id_vectors
@@ -70,3 +72,20 @@ def test_ids_of_behaviour_depend_on_the_training_part_alone(inputs: Inputs, tmp_
 def test_items_without_pictures_are_told(inputs: Inputs, tmp_path: Path) -> None:
     with pytest.raises(GenRecError, match=r"no column 'image'|picture"):
         build_ids(recipe(tmp_path / "out", "embeddings.images=nobody/nothing"), inputs)
+
+
+def test_a_replaced_picture_changes_the_ids(inputs: Inputs, tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    (folder / "one.png").write_bytes(b"one")
+    pictures = {item: "one.png" if n == 0 else "" for n, item in enumerate(inputs.items.canonical_ids)}
+    rows = [{"item_id": item, "title": item, "image": name} for item, name in pictures.items()]
+    shown = dataclasses.replace(inputs, items=ItemTable.from_rows(rows))
+    asked = ["embeddings.images=nobody/nothing", f"embeddings.image_folder={folder}"]
+    chosen, index = recipe(tmp_path, *asked), "item_tokenizer.definition=p5-independent"
+    before, unseen = ids_fingerprint(chosen, shown), ids_fingerprint(recipe(tmp_path, *asked, index), shown)
+    os.utime(folder / "one.png", ns=(1, 1))
+    assert ids_fingerprint(chosen, shown) == before  # its content is what counts
+    (folder / "one.png").write_bytes(b"two")
+    assert ids_fingerprint(chosen, shown) != before
+    assert ids_fingerprint(recipe(tmp_path, *asked, index), shown) == unseen  # no vector is made for these
