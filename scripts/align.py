@@ -9,7 +9,8 @@ import argparse
 import logging
 import sys
 
-from genrec.errors import GenRecError, TrainingInterrupted
+from genrec.cli.failure import failed
+from genrec.errors import GenRecError
 from genrec.pipeline import align
 from genrec.recipe import Recipe
 from genrec.training import process_state
@@ -30,11 +31,7 @@ def main() -> int:
     try:
         result = align(Recipe.load(arguments.recipe, arguments.overrides, start_from=arguments.start_from))
     except GenRecError as error:
-        if state.is_main_process or not isinstance(
-            error, TrainingInterrupted
-        ):  # all stop together: one says so
-            sys.stderr.write(f"error: {error}\n")
-        return 1
+        return failed(error)
     if state.is_main_process:
         sys.stdout.write(f"[{result.stage}] {result.message}\nworld size: {state.num_processes}\n")
     return 0

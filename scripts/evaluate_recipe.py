@@ -10,6 +10,7 @@ import logging
 import sys
 
 from genrec import GenRecError
+from genrec.cli.failure import failed
 from genrec.pipeline import evaluate
 from genrec.recipe import Recipe
 from genrec.training import process_state
@@ -29,8 +30,7 @@ def main() -> int:
     try:
         result = evaluate(Recipe.load(arguments.recipe, arguments.overrides))
     except GenRecError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 1
+        return failed(error)
     if state.is_main_process:
         sys.stdout.write(f"[{result.stage}] {result.message}\nworld size: {state.num_processes}\n")
     return 0

@@ -25,6 +25,7 @@ from genrec.cli import (
     write_texts,
 )
 from genrec.cli.arguments import HistoryCommand
+from genrec.cli.failure import failed
 from genrec.cli.output import setup_logging
 from genrec.errors import GenRecError
 
@@ -65,14 +66,12 @@ def main() -> None:
     try:
         app()
     except GenRecError as error:
-        sys.stderr.write(f"error: {error}\n")
-        sys.exit(1)
+        sys.exit(failed(error))
     except ModuleNotFoundError as error:
         if error.name not in EXTRAS:
             raise
         remedy = f"pip install 'genrec-toolkit[{EXTRAS[error.name]}]'"
-        sys.stderr.write(f"error: this command needs the package {error.name}\nwhat to do: {remedy}\n")
-        sys.exit(1)
+        sys.exit(failed(f"this command needs the package {error.name}\nwhat to do: {remedy}"))
 
 
 if __name__ == "__main__":

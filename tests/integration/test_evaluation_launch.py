@@ -57,6 +57,32 @@ def test_two_processes_measure_what_one_does(quickstart: Any, small: list[str], 
         assert read_run(other).result(bootstrap=0, seed=0).metrics == metrics
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("target", [["scripts/align.py"], ["-m", "genrec.cli.main", "align"]])
+def test_an_error_that_all_processes_meet_is_told_once(tmp_path: Path, target: list[str]) -> None:
+    launcher = ["-m", "accelerate.commands.accelerate_cli", "launch"]
+    options = ["--config_file", "recipes/accelerate/cpu2.yaml", "--main_process_port", "0"]
+    done = subprocess.run(
+        [
+            sys.executable,
+            *launcher,
+            *options,
+            *target,
+            "quickstart",
+            f"output_dir={tmp_path}",
+            "align.epoch=1",
+        ],
+        cwd=ROOT,
+        env={**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    told = done.stdout + done.stderr
+    assert told.count("did you mean align.epochs?") == 1, told
+
+
 SHARDED = """
 import json, sys
 import numpy as np
