@@ -4,9 +4,10 @@
         --definitions rkmeans-3x256 p5-collaborative --seeds 0 1 2 \
         --published published_sids --output outputs/id-sets
 
-Writes `NAME-sSEED.index.json.gz` and `facts.json` (fit time, native collisions …). Interactions count with
-their training part only. What is there already is not made again. Published sets in which items share an ID
-get one more code that tells them apart.
+Writes `NAME-sSEED.index.json.gz`, `facts.json` (fit time, native collisions …) and `inputs.json` (digests of
+what each set was made of). Interactions count with their training part only. What is there already, of the
+same inputs, is not made again; vectors are kept by item table and encoder. Published sets in which items
+share an ID get one more code that tells them apart.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from genrec import Catalog, EmbeddingTable, InteractionLog, ItemTable, ItemTokenizer, TextItemEncoder
+from genrec.config import fingerprint
+from genrec.embeddings import cached_embeddings
 from genrec.errors import GenRecError
+from genrec.semantic_ids import definition_path
 
 FIELDS = ["title", "brand", "categories", "description"]
 
@@ -58,19 +62,24 @@ def facts_of(catalog: Catalog, seconds: float | None = None) -> dict[str, Any]:
 
 
 def content_vectors(arguments: argparse.Namespace, items: ItemTable) -> EmbeddingTable:
-    """Given, cached, or encoded now."""
-    place = arguments.vectors or arguments.output / f"vectors{arguments.suffix}"
-    if not place.is_dir():
-        TextItemEncoder(arguments.encoder, arguments.fields).encode(items).save(place)
-    return EmbeddingTable.load(place)
+    """Given, cached for these items and this encoder, or encoded now."""
+    if arguments.vectors is not None:
+        return EmbeddingTable.load(arguments.vectors)
+    encoder = TextItemEncoder(arguments.encoder, arguments.fields)
+    return cached_embeddings(encoder, items, arguments.output / "vectors")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """What a file says; nothing where it is not there."""
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
 
 
 def main() -> None:
     """Makes every set."""
     arguments = options()
     arguments.output.mkdir(parents=True, exist_ok=True)
-    ledger = arguments.output / "facts.json"
-    facts = json.loads(ledger.read_text(encoding="utf-8")) if ledger.is_file() else {}
+    ledger, inputs_file = arguments.output / "facts.json", arguments.output / "inputs.json"
+    facts, inputs = read_json(ledger), read_json(inputs_file)
     items = ItemTable.read(arguments.items)
     train = InteractionLog.read(arguments.interactions, items=items).leave_one_out().train
     vectors: EmbeddingTable | None = None
@@ -79,23 +88,34 @@ def main() -> None:
         for seed in arguments.seeds:
             name = f"{definition}{arguments.suffix}-s{seed}"
             path = arguments.output / f"{name}.index.json.gz"
-            if path.is_file():
-                continue
             item_tokenizer = ItemTokenizer.from_definition(definition, seed=seed)
             if not item_tokenizer.is_index and vectors is None:
                 vectors = content_vectors(arguments, items)
             given = None if item_tokenizer.is_index else vectors
+            aligned = behaviour if item_tokenizer.aligns else None
+            wanted = fingerprint(
+                [
+                    items.fingerprint(),
+                    train.fingerprint() if item_tokenizer.needs_interactions else None,
+                    *(None if table is None else table.fingerprint() for table in (given, aligned)),
+                    definition_path(definition).read_text(encoding="utf-8"),
+                    seed,
+                ]
+            )
+            if path.is_file() and inputs.get(name, wanted) == wanted:  # sets of before may have no digest
+                continue
             began = time.perf_counter()
             try:
-                aligned = behaviour if item_tokenizer.aligns else None
                 item_tokenizer.fit(items, train, embeddings=given, collaborative=aligned)
                 catalog = Catalog.build(item_tokenizer, items, embeddings=given)
             except GenRecError as error:
                 print(f"{name}: {error}")
                 continue
             facts[name] = facts_of(catalog, time.perf_counter() - began)
+            inputs[name] = wanted
             write_index(path, catalog)
             ledger.write_text(json.dumps(facts, indent=1), encoding="utf-8")
+            inputs_file.write_text(json.dumps(inputs, indent=1), encoding="utf-8")
             print(name, facts[name], flush=True)
     for source in sorted(arguments.published.glob("*.json*")) if arguments.published else ():
         name = f"published-{source.name.split('.')[0]}"
