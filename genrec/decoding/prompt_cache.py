@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
+from genrec.decoding.prefix_index import PrefixIndex
 from genrec.decoding.slot_cache import SlotLayer
 from genrec.errors import DecodingError, is_count
 
@@ -56,6 +57,7 @@ class PromptCache:
         self.max_bytes = max_bytes
         self.bytes = self.reused = self.read = 0
         self._kept: OrderedDict[bytes, _Kept] = OrderedDict()  # the one used last at the end
+        self._index = PrefixIndex()  # of the same texts
         self._state: Hashable = None
         self._lock = threading.Lock()
 
@@ -84,16 +86,13 @@ class PromptCache:
             if state != self._state:
                 self._clear()
                 self._state = state
-            best, length = None, 0
-            for key, kept in self._kept.items():
-                common = _common(kept.ids, shared)
-                if common > length:
-                    best, length = key, common
+            length, best = self._index.longest(shared)
             pairs: Sequence[tuple[Tensor, Tensor]] = ()
             if best is None or length < MIN_TOKENS:
                 length = 0
             else:
                 self._kept.move_to_end(best)
+                self._index.use(self._kept[best].ids, best)
                 pairs = self._kept[best].pairs
             self.reused += length * len(ids)
             self.read += int(lengths.sum()) - length * len(ids)
@@ -106,33 +105,31 @@ class PromptCache:
         tokens = int(lengths[0]) if len(ids) == 1 else min(_shared(ids), int(lengths.min()))
         beginning = ids[0, :tokens].copy()
         with self._lock:
-            covered = any(_common(kept.ids, beginning) == tokens for kept in self._kept.values())
-            if tokens < MIN_TOKENS or covered or state != self._state:
+            if tokens < MIN_TOKENS or state != self._state or self._index.longest(beginning)[0] == tokens:
                 return
             pairs = tuple((x.keys[0, :, :tokens].clone(), x.values[0, :, :tokens].clone()) for x in layers)
             size = sum(tensor.numel() * tensor.element_size() for pair in pairs for tensor in pair)
             if size > self.max_bytes:
                 return
-            shorter = [
-                key for key, kept in self._kept.items() if _common(kept.ids, beginning) == len(kept.ids)
-            ]
-            for key in shorter:
-                self.bytes -= self._kept.pop(key).bytes
-            self._kept[beginning.tobytes()] = _Kept(beginning, pairs, size)
+            shorter = self._index.beginning(beginning)
+            if shorter is not None:
+                self._drop(shorter)
+            key = beginning.tobytes()
+            self._kept[key] = _Kept(beginning, pairs, size)
+            self._index.add(beginning, key)
             self.bytes += size
             while self.bytes > self.max_bytes:
-                self.bytes -= self._kept.popitem(last=False)[1].bytes
+                self._drop(next(iter(self._kept)))
+
+    def _drop(self, key: bytes) -> None:
+        kept = self._kept.pop(key)
+        self._index.remove(kept.ids, key)
+        self.bytes -= kept.bytes
 
     def _clear(self) -> None:
         self._kept.clear()
+        self._index.clear()
         self.bytes = 0
-
-
-def _common(one: np.ndarray, other: np.ndarray) -> int:
-    """Tokens that two texts begin with."""
-    shorter = min(len(one), len(other))
-    differs = one[:shorter] != other[:shorter]
-    return int(differs.argmax()) if differs.any() else shorter
 
 
 def _shared(ids: np.ndarray) -> int:
