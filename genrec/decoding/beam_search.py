@@ -115,8 +115,10 @@ class ConstrainedBeamSearch:
                 `[batch, rows]`, an `ItemBonus` made by `CatalogTrie.bonus`, or a list of these; minus
                 infinity takes an item out.
             limit: At most so many items of each value of an attribute, taken greedily from the ranking's top.
-                The search goes on until k are found or proven absent, whatever `budget` says; with `exact`
-                the budget holds for both.
+                The search goes on until k are found or proven absent, whatever `budget` says, through nodes
+                alone that lead to items of values of which there may be more: those that fill the list up
+                need not be the best of their values, and `certified` tells which items are in their true
+                place. With `exact` the budget holds for both.
             exact: Go on after the beams until the result is proven to be the best of the whole catalog.
             budget: Most trie nodes a prompt may expand for the proof. When it is spent, `certified` tells
                 which items are proven all the same, and `gap` how far the last one is from it.

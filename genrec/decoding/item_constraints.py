@@ -211,8 +211,8 @@ class ItemConstraints:
                 found = torch.where(prompt == place, most[level][nodes], found)
         return found
 
-    def reachable(self, place: int) -> int:
-        """Items that a prompt's limit lets through when every allowed item is there."""
+    def open_mask(self, place: int) -> np.ndarray:
+        """Which leaves a prompt may be given, the limit aside, bool `[leaves]`."""
         chosen = self.filters[place if len(self.filters) > 1 else 0]
         open_ = np.ones(self.trie.num_items, dtype=bool) if chosen is None else chosen.mask()
         if self.excluded is not None:
@@ -220,11 +220,30 @@ class ItemConstraints:
         most = self.bonuses[0 if self.shared else place]
         if most is not None:
             open_ &= most[-1].cpu().numpy() > -np.inf
+        return open_
+
+    def reachable(self, place: int) -> int:
+        """Items that a prompt's limit lets through when every allowed item is there."""
+        open_ = self.open_mask(place)
         if self.limit is None:
             return int(open_.sum())
         labels = self.limit.labels[open_]
         counts = np.unique(labels[labels >= 0], return_counts=True)[1]
         return int(np.minimum(counts, self.limit.most).sum() + (labels < 0).sum())
+
+    def lacking(self, place: int, full: np.ndarray) -> np.ndarray:
+        """Leaves by which a prompt's list can still grow, as running counts, int32 `[leaves + 1]`.
+
+        Args:
+            place: The prompt.
+            full: int64, values of the limit's attribute of which it has as many items as it may have.
+        """
+        open_ = self.open_mask(place)
+        if self.limit is not None and len(full):
+            open_ &= ~np.isin(self.limit.labels, full)
+        counts = np.zeros(len(open_) + 1, dtype=np.int32)
+        np.cumsum(open_, out=counts[1:])
+        return counts
 
 
 def _each(given: Any, batch: int, name: str, made: Any) -> list[Any]:

@@ -5,6 +5,7 @@ Does not know models or nodes that are still open.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -57,6 +58,14 @@ class ItemPool:
     def counts(self) -> Tensor:
         """Items that would be returned now, int64 `[batch]`."""
         return torch.bincount(self.chosen()[0].prompt, minlength=self.batch)
+
+    def full(self, prompt: int) -> np.ndarray:
+        """Labels of which a prompt has as many items as it may have, int64; none without a limit."""
+        if self.labels is None:
+            return np.empty(0, dtype=np.int64)
+        labels = self.labels[self.items.node[self.items.prompt == prompt]].cpu().numpy()
+        values, counts = np.unique(labels[labels >= 0], return_counts=True)
+        return values[counts >= self.most]
 
     def thresholds(self, wanted: Tensor) -> Tensor:
         """Score of the last of `wanted [batch]` items, float32 `[batch]`; minus infinity where one lacks."""

@@ -33,7 +33,7 @@ class TrieSearch:
         width: Beams.
         exact: Whether to go on after the beams until the result is proven.
         budget: Most nodes that a prompt may expand for the proof, after its beams; without `exact` a limit
-            goes on until it has found what there is.
+            goes on until it has found what there is, by way of nodes that lead to items which are lacking.
     """
 
     def __init__(
@@ -184,8 +184,8 @@ class TrieSearch:
         """Expands open nodes in rounds, deepest first, for all prompts that are not done."""
         self.wanted = torch.full((self.batch,), self.k, device=self.device)
         if self.constraints.limit is not None:
-            reachable = [min(self.k, self.constraints.reachable(place)) for place in range(self.batch)]
-            self.wanted = torch.tensor(reachable, device=self.device)
+            for place in (self.pool.counts() < self.k).nonzero()[:, 0].tolist():
+                self.wanted[place] = min(self.k, self.constraints.reachable(place))
         open_ = Candidates.joined(self.open) if self.open else None
         spent = torch.zeros_like(self.wanted)
         slots = torch.arange(self.batch, device=self.device)  # the walk's place of each prompt
@@ -225,8 +225,36 @@ class TrieSearch:
         if not self.exact:
             done = self.pool.counts() >= self.wanted
             left = torch.where(done, 0, LIMIT_ROUND)
+            order = order[self._grows(open_, ~done)[order]]
         prompt = open_.prompt[order]
         return order[rank_within(prompt) < left[prompt]]
+
+    def _grows(self, open_: Candidates, lacking: Tensor) -> Tensor:
+        """Which nodes lead to an item by which the list of a prompt grows, bool like `open_`.
+
+        Not those below which all items have values of which the prompt has its most: where a value is rare,
+        the search goes down to its few items and not through the whole trie.
+
+        Args:
+            open_: Nodes.
+            lacking: bool `[batch]`, prompts whose lists are to grow.
+        """
+        grows = torch.zeros_like(open_.prompt, dtype=torch.bool)
+        for place in lacking.nonzero()[:, 0].tolist():
+            counts = torch.from_numpy(self.constraints.lacking(place, self.pool.full(place)))
+            counts = counts.to(self.device)  # [leaves + 1]
+            own = open_.prompt == place
+            for level in open_.level[own].unique().tolist():
+                here = (own & (open_.level == level)).nonzero()[:, 0]
+                first, end = self._leaves(level, open_.node[here])
+                grows[here] = counts[end] > counts[first]
+        return grows
+
+    def _leaves(self, level: int, nodes: Tensor) -> tuple[Tensor, Tensor]:
+        """Leaves below nodes; what follows an ID stands below its leaf."""
+        if level >= self.levels.length:
+            return nodes, nodes + 1
+        return self.levels.leaves(level, nodes)
 
     def _expand(self, batch: Candidates, slots: Tensor, size: int) -> list[Candidates]:
         """Steps to nodes and looks at their children: items go to the pool, open nodes come back."""

@@ -208,6 +208,37 @@ def test_what_the_search_proves_is_true(trie: CatalogTrie, seed: int, data: Any)
         assert found.proven.all()
 
 
+@pytest.mark.parametrize("tail", [False, True])
+@pytest.mark.parametrize("rare", [1, 3])
+def test_rare_values_are_found_without_a_look_at_the_whole_trie(rare: int, tail: bool) -> None:
+    generator = np.random.default_rng(rare)
+    codes = np.unique(generator.integers(20, size=(3000, 3)), axis=0)
+    trie = CatalogTrie.from_codes(codes, (20, 20, 20))
+    labels = np.zeros(len(codes), dtype=np.int64)  # nearly all items have one value
+    chosen = generator.choice(len(codes), size=rare, replace=False)
+    labels[chosen] = 1 + np.arange(rare)
+    walk = walk_over(trie, 2, rare, tail=tail, flat=False)
+    scores = all_scores(trie, walk)
+    constraints = ItemConstraints(trie, walk.levels, 2, limit=GroupLimit(labels, 2))
+    k = 2 + rare
+    found = TrieSearch(walk, constraints, 2, k, width=2).run()
+    check(found, scores, k, limited=True)
+    for rows in found.rows.tolist():
+        assert set(chosen.tolist()) <= set(rows)
+        assert sorted(labels[rows].tolist())[:2] == [0, 0]
+    beams = 1 + k * (walk.depth - 1)
+    most = beams + rare * (walk.depth - 1)  # of the 420 inner nodes: the ways to the rare items
+    assert (found.expanded <= most).all()
+    assert max(map(len, walk.rows)) <= most + 2 * rare
+    free = walk_over(trie, 2, rare, tail=tail, flat=False)
+    proof = ItemConstraints(trie, free.levels, 2, limit=GroupLimit(labels, 2))
+    exact = TrieSearch(free, proof, 2, k, width=2, exact=True, budget=10**6).run()
+    assert exact.proven.all()
+    for place in range(2):  # what is certified is what the proof finds
+        sure = int(found.certified[place].sum())
+        assert found.rows[place, :sure].tolist() == exact.rows[place, :sure].tolist()
+
+
 @settings(max_examples=60)
 @given(tries(), st.integers(0, 2**32 - 1), st.booleans())
 def test_a_prompt_finds_the_same_in_any_batch(trie: CatalogTrie, seed: int, exact: bool) -> None:
