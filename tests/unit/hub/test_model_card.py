@@ -55,6 +55,16 @@ def test_it_tells_use_metrics_recipe_catalog_limits_and_licence(facts: CardFacts
     assert "did better" not in text
 
 
+def test_retired_items_are_not_counted(facts: CardFacts) -> None:
+    gone = facts.catalog.item_ids[:3]
+    later = model_card(replace(facts, catalog=facts.catalog.retire(gone)))
+    assert "the next item of a catalog of 12 items" in model_card(facts)
+    assert "the next item of a catalog of 9 items" in later
+    assert "items: 9 on" in later
+    again = model_card(replace(facts, catalog=facts.catalog.retire(gone).restore(gone[:1])))
+    assert "the next item of a catalog of 10 items" in again
+
+
 def test_its_metadata_is_read_by_the_hubs_own_library(facts: CardFacts) -> None:
     data = ModelCard(model_card(facts)).data
     assert isinstance(data, ModelCardData)

@@ -6,9 +6,12 @@ import dataclasses
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from genrec import GenRecError, ItemTable, Recipe
+from genrec.data import Cases
+from genrec.embeddings import EmbeddingTable
 from genrec.pipeline import Inputs, build_ids, load_inputs
 from genrec.pipeline import id_vectors as module
 from genrec.pipeline.id_vectors import id_vectors
@@ -67,6 +70,40 @@ def test_ids_of_behaviour_depend_on_the_training_part_alone(inputs: Inputs, tmp_
     other = Inputs(inputs.items, inputs.log, shorter.leave_one_out(), None)
     assert ids_fingerprint(plain, inputs) == ids_fingerprint(plain, other)
     assert ids_fingerprint(fused, inputs) != ids_fingerprint(fused, other)
+
+
+def test_learned_weights_of_another_log_are_not_reused(
+    inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pictures and content know no interactions, but weights learned for them do."""
+    ids = inputs.items.canonical_ids
+    rows = [{"item_id": item, "title": f"{item} one", "image": "one.png"} for item in ids]
+    (tmp_path / "one.png").write_bytes(b"one")
+    shown = dataclasses.replace(inputs, items=ItemTable.from_rows(rows))
+    shorter = inputs.split.train.take(inputs.split.train.users < 60)
+    other = Inputs(shown.items, shown.log, shorter.leave_one_out(), None)
+    asked = ["embeddings.images=nobody/nothing", f"embeddings.image_folder={tmp_path}"]
+    equal = recipe(tmp_path / "equal", *asked, "embeddings.fusion=equal")
+    learned = recipe(tmp_path / "learned", *asked, "embeddings.fusion=learned")
+    assert ids_fingerprint(equal, shown) == ids_fingerprint(equal, other)
+    assert ids_fingerprint(learned, shown) != ids_fingerprint(learned, other)
+    pictures = EmbeddingTable(ids, np.random.default_rng(0).normal(size=(len(ids), 8)).astype(np.float32))
+    monkeypatch.setattr(module, "cached_embeddings", lambda *given: pictures)
+    monkeypatch.setattr(module, "ImageItemEncoder", lambda *given, **options: None)
+    asked_of: list[str] = []
+
+    def weights(
+        tables: dict[str, EmbeddingTable], ids: list[str], cases: Cases, **_: int
+    ) -> dict[str, float]:
+        asked_of.append(cases.fingerprint())
+        return dict.fromkeys(tables, 1.0)
+
+    monkeypatch.setattr(module, "learned_weights", weights)
+    content = content_vectors(learned, shown.items)
+    for given in (shown, other):
+        id_vectors(learned, given, content, aligns=False)
+    expected = [given.split.train.leave_one_out().test.fingerprint() for given in (shown, other)]
+    assert asked_of == expected  # interactions of its own training part
 
 
 def test_items_without_pictures_are_told(inputs: Inputs, tmp_path: Path) -> None:

@@ -69,6 +69,29 @@ def test_cold_items_are_in_no_row(tmp_path: Path) -> None:
         assert not any("".join(tokens) in shown for tokens in hidden), row
 
 
+def test_an_item_level_recipe_shows_histories_with_ids_spelled_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from genrec.cli.preview import preview as command
+
+    small = ["data.num_items=60", "data.num_users=150", "model.architecture=item_level"]
+    small.append(f"output_dir={tmp_path}")
+    chosen = Recipe.load("quickstart", small)
+    found = preview(chosen, per_task=2)
+    assert list(found.counts) == ["seqrec"]
+    assert [row.task for row in found.rows] == ["seqrec"] * 2
+    length = catalog_for_a_look(chosen, load_inputs(chosen))[0].spec.length
+    for row in found.rows:
+        learned = [piece for piece in row.pieces if piece.learned and piece.is_id]
+        assert learned
+        assert 0 < row.num_learned < row.num_tokens
+        assert sum(piece.text.count("<") for piece in learned) % length == 0  # whole items
+    command("quickstart", small, rows=1, epoch=0, as_json=False)
+    shown = capsys.readouterr().out
+    assert "An item-level generator reads an item as one position" in shown
+    assert f"seqrec: row 0 of epoch 0; {found.counts['seqrec']:,} rows an epoch" in shown
+
+
 def test_the_command_prints_the_loss_mask(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from genrec.cli.preview import preview as command
 
