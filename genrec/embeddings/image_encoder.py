@@ -22,6 +22,7 @@ from genrec.config import fingerprint
 from genrec.data import ItemTable
 from genrec.embeddings.embedding_table import EmbeddingTable
 from genrec.embeddings.lsa import KIND
+from genrec.embeddings.revision import checked_revision
 from genrec.errors import ArtifactError, ConfigError, DataError
 
 NAME = "image"
@@ -99,9 +100,10 @@ class ImageItemEncoder:
         folder: Folder that relative names are taken from.
         batch_size: Pictures encoded at once.
         device: `cpu`, `cuda` …; None = a GPU where there is one.
+        revision: Commit, tag or branch of a model that is found by its name; None = its main branch.
 
     Raises:
-        ConfigError: A batch size below 1.
+        ConfigError: A batch size below 1, or a revision of a folder.
     """
 
     def __init__(
@@ -111,6 +113,7 @@ class ImageItemEncoder:
         folder: str | Path | None = None,
         batch_size: int = 64,
         device: str | None = None,
+        revision: str | None = None,
     ) -> None:
         if batch_size < 1:
             raise ConfigError("batch_size must be at least 1", received=batch_size, remedy="give 64")
@@ -118,6 +121,7 @@ class ImageItemEncoder:
         self.template = ImageColumn(column, None if folder is None else Path(folder))
         self.batch_size = batch_size
         self.device = device
+        self.revision = checked_revision(self.model, revision)
         self._loaded: tuple[Callable[..., Any], Any, str] | None = None
 
     @property
@@ -172,11 +176,14 @@ class ImageItemEncoder:
         return EmbeddingTable(items.canonical_ids, np.asarray(vectors))
 
     def fingerprint(self) -> str:
-        """Digest of model and column; of weights, settings and image processor when they lie in a folder."""
+        """Digest of model and column; of the revision too, or of the files when they lie in a folder."""
         folder = Path(self.model)
         files = [*folder.glob("*.safetensors"), *folder.glob("*.json")] if folder.is_dir() else []
         digests = [file_sha256(path) for path in sorted(files)]
-        return fingerprint([NAME, self.model if not digests else "", digests, self.template.column])
+        revision = [] if self.revision is None else [self.revision]
+        return fingerprint(
+            [NAME, self.model if not digests else "", digests, self.template.column, *revision]
+        )
 
     def save(self, folder: str | Path) -> None:
         """Writes the settings; never the weights."""
@@ -185,6 +192,7 @@ class ImageItemEncoder:
             "column": self.template.column,
             "folder": None if self.template.folder is None else str(self.template.folder),
             "batch_size": self.batch_size,
+            **({} if self.revision is None else {"revision": self.revision}),
         }
         with saved_artifact(folder, kind=KIND, facts={"encoder": NAME, "settings": settings}) as temporary:
             atomic_write_text(temporary / "model.txt", self.model + "\n")
@@ -214,8 +222,13 @@ class ImageItemEncoder:
             from transformers import AutoImageProcessor, AutoModel
 
             try:
-                processor = AutoImageProcessor.from_pretrained(self.model, trust_remote_code=False)
-                model = AutoModel.from_pretrained(self.model, use_safetensors=True, trust_remote_code=False)
+                revision = self.revision or "main"
+                processor = AutoImageProcessor.from_pretrained(
+                    self.model, revision=revision, trust_remote_code=False
+                )
+                model = AutoModel.from_pretrained(
+                    self.model, revision=revision, use_safetensors=True, trust_remote_code=False
+                )
             except (OSError, ValueError, ImportError) as error:
                 raise ConfigError(
                     f"the image model {self.model!r} cannot be loaded",

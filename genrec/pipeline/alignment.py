@@ -68,6 +68,7 @@ def align_fingerprint(recipe: Recipe, inputs: Inputs) -> str:
             recipe.tasks,
             recipe.item_tokenizer.user_codes,
             [recipe.texts.source, recipe.texts.model, recipe.texts.num_queries, recipe.texts.max_new_tokens],
+            *([recipe.texts.revision] if recipe.texts.revision is not None else []),
             sources_digest(recipe),
             dataclasses.replace(recipe.align, **weightless),
             recipe.decode.num_beams,

@@ -51,7 +51,12 @@ def id_vectors(
     train = inputs.split.train
     tables = {"content": content}
     if section.images is not None:
-        encoder = ImageItemEncoder(section.images, folder=section.image_folder, batch_size=section.batch_size)
+        encoder = ImageItemEncoder(
+            section.images,
+            folder=section.image_folder,
+            batch_size=section.batch_size,
+            revision=section.image_revision,
+        )
         tables["images"] = cached_embeddings(encoder, inputs.items, recipe.output_dir / "embeddings")
     kind = section.collaborative
     if aligns:

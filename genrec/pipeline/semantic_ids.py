@@ -12,7 +12,7 @@ import numpy as np
 
 from genrec.artifacts import file_sha256, has_artifact, saved_artifact
 from genrec.catalog import Catalog
-from genrec.config import fingerprint
+from genrec.config import fingerprint, to_mapping
 from genrec.data import ItemTable
 from genrec.embeddings import (
     EmbeddingTable,
@@ -39,7 +39,11 @@ def build_encoder(section: EmbeddingsSection, seed: int) -> ItemEncoder | None:
         return LsaItemEncoder(fields=section.fields, dim=section.dim, seed=seed)
     if section.encoder == "text":
         return TextItemEncoder(
-            section.model, fields=section.fields, batch_size=section.batch_size, max_length=section.max_length
+            section.model,
+            fields=section.fields,
+            batch_size=section.batch_size,
+            max_length=section.max_length,
+            revision=section.revision,
         )
     return None
 
@@ -66,8 +70,12 @@ def has_given_ids(recipe: Recipe) -> bool:
 def vectors_facts(recipe: Recipe) -> list[object]:
     """What the content vectors depend on beside the items: the section, and the user's files."""
     vectors, vector_ids = recipe.embeddings.vectors, recipe.embeddings.vector_ids
+    section = to_mapping(recipe.embeddings)
+    for name in ("revision", "image_revision"):  # what is not given counts as if there were no such setting
+        if section[name] is None:
+            del section[name]
     return [
-        recipe.embeddings,
+        section,
         file_sha256(vectors) if vectors is not None else None,
         *([file_sha256(vector_ids)] if vector_ids is not None else []),
     ]

@@ -97,7 +97,9 @@ def _writer(recipe: Recipe, inputs: Inputs) -> GeneratedTexts | None:
             parallel=section.parallel,
         )
     else:
-        model = LocalGenerator(section.model, max_new_tokens=section.max_new_tokens)
+        model = LocalGenerator(
+            section.model, max_new_tokens=section.max_new_tokens, revision=section.revision
+        )
     hidden = set(inputs.split.held_out)
     items = inputs.items.subset([item for item in inputs.items.item_ids if item not in hidden])
     return GeneratedTexts(

@@ -86,6 +86,7 @@ class Recipe:
                 problems.append("item_tokenizer.user_codes needs tasks.seqrec.form=prefixes")
         if self.texts.source != "attributes" and self.texts.model is None:
             problems.append(f"texts.source is {self.texts.source!r}, so texts.model must be given")
+        problems += self._revisions_out_of_place()
         if self.model.base is not None and self.model.text_epochs:
             problems.append("model.text_epochs trains a base from scratch; model.base names a pretrained one")
         if self.model.quantization != "none" and not self.align.lora_r:
@@ -121,6 +122,21 @@ class Recipe:
                 received="\n  ".join(problems),
                 remedy="mend the recipe file, or add overrides such as data.items=PATH",
             )
+
+    def _revisions_out_of_place(self) -> list[str]:
+        """Revisions of models that the hub is not asked for."""
+        content, texts = self.embeddings, self.texts
+        from_hub = content.encoder == "text" and content.model != "minilm"
+        problems = []
+        if content.revision is not None and not from_hub:
+            problems.append(
+                "embeddings.revision is one of a model that embeddings.encoder=text finds by name"
+            )
+        if content.image_revision is not None and content.images is None:
+            problems.append("embeddings.image_revision is one of embeddings.images, which is not given")
+        if texts.revision is not None and texts.source != "local":
+            problems.append("texts.revision is one of the model that texts.source=local loads")
+        return problems
 
     def _beside_item_level(self) -> list[str]:
         """Settings that an item-level generator cannot use."""

@@ -57,6 +57,7 @@ class EmbeddingsSection:
         encoder: `lsa` needs no weights; `text` is a sentence-transformers model; `files` reads your own
             vectors.
         model: Model name or folder for `text`; `minilm` is the one the extra `minilm` brings.
+        revision: Commit, tag or branch of a `text` model on the hub; null = its main branch.
         fields: Item columns that are encoded.
         dim: Width of `lsa` vectors.
         batch_size: Texts encoded at once by `text`.
@@ -66,6 +67,7 @@ class EmbeddingsSection:
         collaborative: Vectors from the training interactions, fused with content for the IDs (or, for a
             definition that aligns with them, such as `rqvae-letter-4x256`, handed to it).
         images: CLIP or SigLIP model, by name or folder, whose image vectors are fused too; null = none.
+        image_revision: Commit, tag or branch of that model on the hub; null = its main branch.
         image_folder: Folder that the column `image` names files in.
         fusion: Weights of fused tables: `equal`, or `learned` from the training part's last interactions.
         fusion_dim: Whitened directions of each fused table.
@@ -73,6 +75,7 @@ class EmbeddingsSection:
 
     encoder: Literal["lsa", "text", "files"] = "lsa"
     model: str = "minilm"
+    revision: str | None = None
     fields: tuple[str, ...] = ("title", "brand", "categories", "description")
     dim: int = 64
     batch_size: int = 64
@@ -81,6 +84,7 @@ class EmbeddingsSection:
     vector_ids: Path | None = None
     collaborative: Literal["none", "item2vec", "als"] = "none"
     images: str | None = None
+    image_revision: str | None = None
     image_folder: Path | None = None
     fusion: Literal["equal", "learned"] = "equal"
     fusion_dim: int = 64

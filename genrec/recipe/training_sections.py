@@ -86,6 +86,7 @@ class TextsSection:
             a model behind an OpenAI-compatible address; `local` = a model of transformers. The last two need
             `genrec write-texts` before training.
         model: Name of the model at the endpoint, or name or folder of the local one.
+        revision: Commit, tag or branch of the local model on the hub; null = its main branch.
         base_url: The endpoint's address.
         api_key_variable: Environment variable that holds the endpoint's key; null = no key is sent.
         max_new_tokens: Most tokens of an answer.
@@ -96,6 +97,7 @@ class TextsSection:
 
     source: Literal["attributes", "endpoint", "local"] = "attributes"
     model: str | None = None
+    revision: str | None = None
     base_url: str = "http://localhost:8000/v1"
     api_key_variable: str | None = None
     max_new_tokens: int = 150

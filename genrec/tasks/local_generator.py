@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from genrec.embeddings.revision import checked_revision
 from genrec.errors import ConfigError, GenerationError
 
 if TYPE_CHECKING:
@@ -22,13 +23,20 @@ class LocalGenerator:
         max_new_tokens: Most tokens of an answer.
         batch_size: Questions answered at once.
         device: Such as "cpu" or "cuda"; None = a GPU where there is one.
+        revision: Commit, tag or branch of a model that is found by its name; None = its main branch.
 
     Raises:
-        ConfigError: A number below 1.
+        ConfigError: A number below 1, or a revision of a folder.
     """
 
     def __init__(
-        self, model: str, *, max_new_tokens: int = 150, batch_size: int = 8, device: str | None = None
+        self,
+        model: str,
+        *,
+        max_new_tokens: int = 150,
+        batch_size: int = 8,
+        device: str | None = None,
+        revision: str | None = None,
     ) -> None:
         if min(max_new_tokens, batch_size) < 1:
             raise ConfigError(
@@ -39,6 +47,8 @@ class LocalGenerator:
         self.model = model
         self.max_new_tokens = max_new_tokens
         self.settings = {"model": model, "max_new_tokens": max_new_tokens, "temperature": 0.0}
+        self.settings |= {} if revision is None else {"revision": revision}
+        self.revision = checked_revision(model, revision)
         self.batch_size = batch_size
         self.device = device
         self._loaded: tuple[PreTrainedModel, PreTrainedTokenizerBase] | None = None
@@ -99,11 +109,12 @@ class LocalGenerator:
             from transformers import AutoModelForCausalLM, AutoTokenizer
 
             try:
+                revision = self.revision or "main"
                 text_tokenizer = AutoTokenizer.from_pretrained(
-                    self.model, padding_side="left", trust_remote_code=False
+                    self.model, revision=revision, padding_side="left", trust_remote_code=False
                 )
                 model: Any = AutoModelForCausalLM.from_pretrained(
-                    self.model, dtype="auto", trust_remote_code=False
+                    self.model, revision=revision, dtype="auto", trust_remote_code=False
                 )
             except (OSError, ValueError) as error:
                 raise GenerationError(

@@ -10,12 +10,19 @@ import numpy as np
 import pytest
 
 from genrec import GenRecError, ItemTable, Recipe
+from genrec.config import fingerprint
 from genrec.data import Cases
 from genrec.embeddings import EmbeddingTable
 from genrec.pipeline import Inputs, build_ids, load_inputs
 from genrec.pipeline import id_vectors as module
 from genrec.pipeline.id_vectors import id_vectors
-from genrec.pipeline.semantic_ids import content_vectors, ids_fingerprint, load_catalog, load_item_tokenizer
+from genrec.pipeline.semantic_ids import (
+    content_vectors,
+    ids_fingerprint,
+    load_catalog,
+    load_item_tokenizer,
+    vectors_facts,
+)
 
 ASPECTS = """
 aspects: {num_aspects: 2, num_codebooks: 2, codebook_size: 16, iterations: 5}
@@ -126,3 +133,16 @@ def test_a_replaced_picture_changes_the_ids(inputs: Inputs, tmp_path: Path) -> N
     (folder / "one.png").write_bytes(b"two")
     assert ids_fingerprint(chosen, shown) != before
     assert ids_fingerprint(recipe(tmp_path, *asked, index), shown) == unseen  # no vector is made for these
+
+
+def test_another_revision_makes_the_ids_anew_and_none_keeps_those_there_are(tmp_path: Path) -> None:
+    hub = ["embeddings.encoder=text", "embeddings.model=owner/name", "embeddings.images=owner/other"]
+    plain = fingerprint(vectors_facts(recipe(tmp_path, *hub)))
+    settled = ["data.num_items=60", *hub]  # the key of such a recipe before there were revisions
+    before = fingerprint(vectors_facts(Recipe.load("quickstart", settled)))
+    assert before == "b26722b5c02c529269ffb1ffedb3f826111371f027f069630820ba0ae58ed6ce"
+    for setting in ("embeddings.revision=v1", "embeddings.image_revision=v1"):
+        assert fingerprint(vectors_facts(recipe(tmp_path, *hub, setting))) != plain
+    for setting in ("embeddings.revision=v1", "embeddings.image_revision=v1", "texts.revision=v1"):
+        with pytest.raises(GenRecError, match="is one of"):
+            recipe(tmp_path, setting)
