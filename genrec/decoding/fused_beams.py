@@ -7,15 +7,17 @@ prompt's last layer only what its last token needs.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from genrec.decoding.fused_weights import FusedWeights, SlicedHead, state_of
+from genrec.decoding.fused_weights import FusedWeights, SlicedHead, fuses, state_of
 from genrec.decoding.head_input import HeadInput, at
 from genrec.decoding.output_head import Head, OutputHead
+from genrec.decoding.packed_beams import PackedBackend, PackedSteps
 from genrec.decoding.prefill import Prefill, model_state
 from genrec.decoding.prompt_cache import PromptCache
 from genrec.decoding.row_tree import RowTree, additive
@@ -23,7 +25,7 @@ from genrec.decoding.slot_cache import SlotLayer
 
 
 class FusedBackend:
-    """Searches with a model for which `fuses` holds.
+    """Searches with a model for which `fuses` holds; once it no longer does, by the model's own modules.
 
     Args:
         model: The model.
@@ -44,10 +46,16 @@ class FusedBackend:
         )
 
     @torch.no_grad()
-    def start(self, input_ids: Tensor, real: Tensor, capacity: int = 0) -> tuple[FusedSteps, Tensor]:
+    def start(
+        self, input_ids: Tensor, real: Tensor, capacity: int = 0
+    ) -> tuple[FusedSteps | PackedSteps, Tensor]:
         """Prefills the prompts; see `SearchBackend.start`."""
         weights = self.weights
-        if weights.state != state_of(self.forward.body):  # trained since, or moved
+        if weights.state != state_of(self.forward.body):  # trained since, moved, or given adapters
+            if not fuses(self.forward.model):
+                self.weights = replace(weights, state=())  # merging leaves no trace in versions
+                packed = PackedBackend(self.forward.model, prompt_cache=self.prompt_cache)
+                return packed.start(input_ids, real, capacity)
             weights = self.weights = FusedWeights.of(self.forward.body)
         cache = self.prompt_cache
         prompts = Prefill(input_ids, real, cache, None if cache is None else model_state(self.forward.model))

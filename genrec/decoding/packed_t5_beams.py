@@ -18,7 +18,7 @@ from genrec.decoding.output_head import Head, OutputHead
 from genrec.decoding.padding import right_padded
 from genrec.decoding.row_tree import RowTree
 from genrec.decoding.slot_cache import SlotLayer
-from genrec.decoding.t5_layers import FusedT5, T5Layers, T5Modules
+from genrec.decoding.t5_layers import FusedT5, T5Layers, T5Modules, fuses_t5
 
 SHARED_BIAS_TYPES = frozenset({"t5", "mt5"})  # the first block's position bias serves all blocks
 PLACES = 8  # biases made at once, one for each distance between places in an answer
@@ -47,6 +47,9 @@ class PackedT5Backend:
     @torch.no_grad()
     def start(self, input_ids: Tensor, real: Tensor, capacity: int = 0) -> tuple[PackedT5Steps, Tensor]:
         """Encodes the prompts and decodes the start token; see `SearchBackend.start`."""
+        layers = self.layers
+        if isinstance(layers, FusedT5) and layers.changed() and not fuses_t5(layers.model):
+            self.layers = T5Modules(layers.model)  # it was given adapters
         ids, real = right_padded(input_ids, real)
         encoded = self.layers.encoded(ids, real)  # [batch, prompt, width]
         steps = PackedT5Steps(self.forward.body, self.layers, encoded, real, capacity)

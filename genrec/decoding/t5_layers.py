@@ -159,12 +159,16 @@ class FusedT5:
         across = [block.layer[1].EncDecAttention for block in decoder.block]
         self.across = Linears([m for a in across for m in (a.k, a.v)], copied=True)
 
+    def changed(self) -> bool:
+        """Whether the model was trained since, or given other layers."""
+        return self.state != self._state()
+
     def _state(self) -> tuple[tuple[int, int], ...]:
         return tuple(version(parameter) for parameter in self.model.parameters())
 
     def encoded(self, ids: Tensor, real: Tensor) -> Tensor:
         """See `T5Layers.encoded`."""
-        if self.state != self._state():  # trained since
+        if self.changed():
             self._read()
         encoder, length = self.model.get_encoder(), ids.shape[1]
         hidden = encoder.embed_tokens(ids)

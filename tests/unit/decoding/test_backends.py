@@ -211,6 +211,20 @@ def test_the_fused_pass_follows_a_change_of_biases_and_norms_alone() -> None:
     hold(model, backend)
 
 
+@pytest.mark.parametrize("encoder_decoder", [False, True])
+def test_adapters_that_a_model_is_given_later_count(encoder_decoder: bool) -> None:
+    model = t5() if encoder_decoder else causal("qwen3", {"head_dim": 8})
+    backend = load_backend(model)
+    assert isinstance(backend.layers, FusedT5) if encoder_decoder else isinstance(backend, FusedBackend)
+    targets = ["q", "wo"] if encoder_decoder else ["q_proj", "down_proj"]
+    lora = get_peft_model(
+        model, LoraConfig(r=2, lora_alpha=8, target_modules=targets, init_lora_weights=False)
+    )
+    hold(model, backend)
+    lora.merge_and_unload()
+    hold(model, backend)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_fused_and_packed_states_are_alike(dtype: torch.dtype) -> None:
     model = causal("qwen3", {"head_dim": 8, "initializer_range": 0.2}).to(dtype)
