@@ -38,7 +38,7 @@ class FilterIndex:
         self.item_ids = list(item_ids)
         self._table = items.subset(self.item_ids).table
         self._row_of = {item: row for row, item in enumerate(self.item_ids)}
-        self._masks: OrderedDict[Filters, np.ndarray] = OrderedDict()
+        self._masks: OrderedDict[tuple[Filters, tuple[type, ...]], np.ndarray] = OrderedDict()
         self._lock = Lock()
 
     def __len__(self) -> int:
@@ -69,15 +69,17 @@ class FilterIndex:
         return sorted([pair for pair in counts if pair[1]], key=lambda pair: -pair[1])
 
     def _known(self, part: Filters) -> np.ndarray:
+        # equal demands may be of different kinds: 1 == True, and only one of them fits a column
+        key = part, tuple(type(value) for test in part.where for value in test.values)
         with self._lock:
-            known = self._masks.get(part)
+            known = self._masks.get(key)
             if known is not None:
-                self._masks.move_to_end(part)
+                self._masks.move_to_end(key)
                 return known
         made = self._made(part)
         made.setflags(write=False)
         with self._lock:
-            self._masks[part] = made
+            self._masks[key] = made
             while len(self._masks) > KEPT:
                 self._masks.popitem(last=False)
         return made

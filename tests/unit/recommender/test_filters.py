@@ -119,6 +119,14 @@ def test_masks_agree_with_a_check_row_by_row_and_json_brings_filters_back(values
         assert part not in filters.without(part).parts()
 
 
+def test_a_mask_kept_for_truth_values_is_not_that_of_numbers() -> None:
+    index = FilterIndex(ItemTable.from_rows(ROWS), ["d", "c", "b", "a"])
+    for column, fit, unfit in (("vegan", True, 1), ("vegan", False, 0.0), ("stars", 1, True)):
+        assert index.mask(Filters(where=(Condition(column, "is", (fit,)),))).any()
+        with pytest.raises(DataError, match="compare truth values with truth values"):
+            index.mask(Filters(where=(Condition(column, "is", (unfit,)),)))
+
+
 def test_filters_are_edited_as_text() -> None:
     filters = Filters().edited('max_price=15 brands=Velora,Quill "words=dry skin"')
     assert filters == Filters(max_price=15, brands=("Velora", "Quill"), words=("dry skin",))
