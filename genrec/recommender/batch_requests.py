@@ -54,7 +54,9 @@ def batch_requests(
         if messages is not None:
             check_messages(messages[i])
             state, _ = conversation.replayed(messages[i], known, filters)
-            left_out = state.left_out if exclude_history else state.left_out - set(known)
+            left_out = state.left_out
+            if not exclude_history:  # but what is not wanted stays out, in the history or not
+                left_out -= set(known) - {*state.dislikes, *state.skipped}
             request = conversation.request(state, k, exact=exact)
             requests.append(replace(request, exclude=left_out | set(exclude)))
             continue

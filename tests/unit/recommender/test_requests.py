@@ -198,6 +198,20 @@ def test_requests_of_the_same_filters_share_one_mask(
     assert len({id(mask) for mask in given}) == 1  # a filter over a large catalog is made ready once
 
 
+def test_what_is_not_wanted_stays_out_though_the_history_may_come_back(shop: GenerativeRecommender) -> None:
+    one, two, three = shop.catalog.item_ids[:3]
+    messages = [
+        {"role": "user", "content": "something new"},
+        {"role": "assistant", "content": "There are two.", "items": [one, two]},
+        {"role": "user", "content": "I don't like the first one"},
+    ]
+    for options in ({"messages": messages}, {"messages": messages, "exclude": [two]}):
+        found = shop.recommend([one, three], 200, exclude_history=False, **options)  # type: ignore[arg-type]
+        names = {r.item_id for r in found}
+        assert three in names
+        assert not {one, *options.get("exclude", ())} & names
+
+
 def test_explaining_an_item_tells_what_its_codes_share(shop: GenerativeRecommender) -> None:
     catalog = shop.catalog
     item = catalog.item_ids[7]
