@@ -166,3 +166,43 @@ def test_held_out_interactions_that_are_known_stop_the_stage(
     with pytest.raises(GenRecError, match="Semantic IDs were made from held-out interactions"):
         stage.evaluate(recipe, world)
     assert not (tmp_path / "evaluation").exists()
+
+
+def test_a_report_is_made_anew_when_what_it_says_may_have_changed_and_only_then(
+    world: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalogs = [with_retired(world), with_retired(world, share=5)]
+    bundle = SimpleNamespace(recipe={}, catalog=catalogs[0], metrics={}, save_pretrained=lambda folder: None)
+    asked: list[str] = []
+
+    def popularity(recipe: Recipe, inputs: Inputs, recommender: Any) -> list[Any]:
+        asked.append("ranked")
+        return [lambda: Popularity(inputs.split.train, stage.offered(recommender.catalog))]
+
+    monkeypatch.setattr(stage, "load_recommender", lambda *_, **__: bundle)
+    monkeypatch.setattr(stage, "rankers", popularity)
+
+    def made(*more: str) -> bool:
+        """Whether the stage ran, which its result and the rankers that were asked must agree on."""
+        asked.clear()
+        settings = [*SMALL, f"output_dir={tmp_path}", "evaluate.bootstrap=0", *more]
+        skipped = stage.evaluate(Recipe.load("quickstart", settings), world).skipped
+        assert bool(asked) is not skipped
+        return not skipped
+
+    assert made()
+    assert not made()
+    for weightless in ("align.keep_checkpoints=7", "align.logging_steps=9", "preference.beta=0.5"):
+        assert not made(weightless), weightless
+    for change in ("evaluate.ks=[10]", "decode.num_beams=3", "align.learning_rate=0.5", "embeddings.dim=6"):
+        assert made(change), change
+    assert made()  # the last report is of other settings
+    bundle.catalog = catalogs[1]  # items were retired or came back, under the same recipe
+    assert made()
+    assert not made()
+    monkeypatch.setattr(stage, "VERSION", stage.VERSION + 1)
+    assert made()
+    (tmp_path / "evaluation" / "report.json").unlink()
+    assert made()
+    assert not (tmp_path / "bundle").exists()  # no other stage ran
+    assert not (tmp_path / "ids").exists()
