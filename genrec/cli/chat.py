@@ -166,7 +166,7 @@ def command(session: ChatSession, message: str) -> str | None:
             return f"going on with {rest}"
         case "explain" if rest:
             shown_items = session.state.shown
-            place = int(rest) - 1 if rest.isdigit() else -1
+            place = int(rest) - 1 if rest.isdecimal() else -1
             item = shown_items[place] if 0 <= place < len(shown_items) else rest
             return str(session.recommender.explain(item))
     raise ConfigError("no such command, or it needs a value", received=message, remedy="see /help")
