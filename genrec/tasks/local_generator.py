@@ -6,6 +6,7 @@ Does not know what is asked, nor where answers are kept.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from genrec.embeddings.revision import checked_revision
@@ -19,7 +20,8 @@ class LocalGenerator:
     """A causal language model of transformers, which gives its likeliest answer.
 
     Args:
-        model: Folder or name of a model; it is loaded when the first question is asked.
+        model: Folder or name of a model; it is loaded when the first question is asked, its text
+            tokenizer when tokens are counted.
         max_new_tokens: Most tokens of an answer.
         batch_size: Questions answered at once.
         device: Such as "cpu" or "cuda"; None = a GPU where there is one.
@@ -51,11 +53,12 @@ class LocalGenerator:
         self.revision = checked_revision(model, revision)
         self.batch_size = batch_size
         self.device = device
-        self._loaded: tuple[PreTrainedModel, PreTrainedTokenizerBase] | None = None
+        self._loaded: Any = None  # the model
+        self._text_tokenizer: Any = None
 
     def count_tokens(self, text: str) -> int:
         """How many tokens a text has."""
-        return len(self._load()[1](text, add_special_tokens=False)["input_ids"])
+        return len(self._load_text_tokenizer()(text, add_special_tokens=False)["input_ids"])
 
     def answers(self, questions: Sequence[str]) -> Iterator[tuple[int, str]]:
         """Asks all questions, batch after batch.
@@ -103,29 +106,45 @@ class LocalGenerator:
         texts: list[str] = text_tokenizer.batch_decode(new, skip_special_tokens=True)
         return texts
 
+    def _load_text_tokenizer(self) -> Any:
+        """The text tokenizer alone: to count tokens no weights are loaded."""
+        if self._text_tokenizer is None:
+            from transformers import AutoTokenizer
+
+            with self._told():
+                self._text_tokenizer = AutoTokenizer.from_pretrained(
+                    self.model,
+                    revision=self.revision or "main",
+                    padding_side="left",
+                    trust_remote_code=False,
+                )
+            if self._text_tokenizer.pad_token_id is None:
+                self._text_tokenizer.pad_token = self._text_tokenizer.eos_token
+        return self._text_tokenizer
+
     def _load(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         if self._loaded is None:
             import torch
-            from transformers import AutoModelForCausalLM, AutoTokenizer
+            from transformers import AutoModelForCausalLM
 
-            try:
-                revision = self.revision or "main"
-                text_tokenizer = AutoTokenizer.from_pretrained(
-                    self.model, revision=revision, padding_side="left", trust_remote_code=False
-                )
+            with self._told():
                 model: Any = AutoModelForCausalLM.from_pretrained(
-                    self.model, revision=revision, dtype="auto", trust_remote_code=False
+                    self.model, revision=self.revision or "main", dtype="auto", trust_remote_code=False
                 )
-            except (OSError, ValueError) as error:
-                raise GenerationError(
-                    f"the language model {self.model} cannot be loaded",
-                    received=f"{type(error).__name__}: {error}",
-                    remedy="give the folder or the name of a causal language model of transformers",
-                ) from error
-            if text_tokenizer.pad_token_id is None:
-                text_tokenizer.pad_token = text_tokenizer.eos_token
             device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
             model.eval()
             model.to(device)
-            self._loaded = model, text_tokenizer
-        return self._loaded
+            self._loaded = model
+        return self._loaded, self._load_text_tokenizer()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Says which model cannot be loaded."""
+        try:
+            yield
+        except (OSError, ValueError) as error:
+            raise GenerationError(
+                f"the language model {self.model} cannot be loaded",
+                received=f"{type(error).__name__}: {error}",
+                remedy="give the folder or the name of a causal language model of transformers",
+            ) from error

@@ -381,7 +381,11 @@ def test_a_local_model_writes_too(tiny: Any, tmp_path: Path) -> None:
     assert list(answers) == [0, 1, 2]
     alone = LocalGenerator(str(tmp_path / "model"), max_new_tokens=5, batch_size=1, device="cpu")
     assert dict(alone.answers(questions)) == answers  # padding changes nothing
-    assert model.count_tokens("abc") > 0
+    counter = LocalGenerator(str(tmp_path / "model"))
+    (tmp_path / "model" / "model.safetensors").unlink()
+    assert counter.count_tokens("abc") > 0  # no weights are loaded to estimate
+    with pytest.raises(GenerationError, match="cannot be loaded"):
+        list(counter.answers(["a"]))
     source = GeneratedTexts(ITEMS, model, tmp_path / "t.jsonl")
     assert source.estimate(["i1"]).answer_tokens == 5
     source.generate(["i1"], progress=False)
