@@ -103,11 +103,15 @@ class PreferencePairs:
             rng = np.random.default_rng((seed, 1, index))
             others = other_items(pool, np.append(taken, wrong), num_rejected - len(wrong), rng)
             if len(wrong) + len(others) < num_rejected:
+                most = max(len(np.unique(targets.taken(i))) for i in range(len(targets)))
+                left = len(pool) - most
                 raise DataError(
                     "there are too few items to reject",
-                    received=f"{len(pool)} items, {len(own)} of them taken by one user, for "
+                    received=f"{len(pool)} items, {most} of them taken by one user, for "
                     f"num_rejected={num_rejected}",
-                    remedy=f"set num_rejected to at most {len(wrong) + len(others)}",
+                    remedy=f"set num_rejected to at most {left}"
+                    if left
+                    else "leave out users who had all of the log's items, or take a log of more items",
                 )
             rejected[index] = [*wrong, *others]
         chosen = np.array([draw.target for draw in drawn], dtype=np.int64)

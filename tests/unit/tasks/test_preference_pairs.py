@@ -109,5 +109,8 @@ def test_rows_that_say_nothing_are_refused(
 
 
 def test_more_rejected_items_than_there_are_is_refused(catalog: Catalog) -> None:
-    with pytest.raises(DataError, match="too few items to reject"):
+    with pytest.raises(DataError, match=r"too few items to reject(.|\n)*set num_rejected to at most 7$"):
         PreferencePairs.from_log(catalog, LOG, num_rejected=9)
+    assert PreferencePairs.from_log(catalog, LOG, num_rejected=7).rejected.shape == (3, 7)  # of every user
+    with pytest.raises(DataError, match="leave out users who had all"):
+        PreferencePairs.from_log(catalog, log_of({"a": range(12)}), num_rejected=1)
