@@ -134,6 +134,8 @@ class Recipe:
             )
         if content.image_revision is not None and content.images is None:
             problems.append("embeddings.image_revision is one of embeddings.images, which is not given")
+        if self.model.revision is not None and self.model.base is None:
+            problems.append("model.revision is one of model.base, which is not given")
         if texts.revision is not None and texts.source != "local":
             problems.append("texts.revision is one of the model that texts.source=local loads")
         return problems

@@ -143,6 +143,6 @@ def test_another_revision_makes_the_ids_anew_and_none_keeps_those_there_are(tmp_
     assert before == "b26722b5c02c529269ffb1ffedb3f826111371f027f069630820ba0ae58ed6ce"
     for setting in ("embeddings.revision=v1", "embeddings.image_revision=v1"):
         assert fingerprint(vectors_facts(recipe(tmp_path, *hub, setting))) != plain
-    for setting in ("embeddings.revision=v1", "embeddings.image_revision=v1", "texts.revision=v1"):
-        with pytest.raises(GenRecError, match="is one of"):
-            recipe(tmp_path, setting)
+    for place in ("embeddings.revision", "embeddings.image_revision", "texts.revision", "model.revision"):
+        with pytest.raises(GenRecError, match=f"{place} is one of"):
+            recipe(tmp_path, f"{place}=v1")
