@@ -214,7 +214,7 @@ class ItemConstraints:
     def open_mask(self, place: int) -> np.ndarray:
         """Which leaves a prompt may be given, the limit aside, bool `[leaves]`."""
         chosen = self.filters[place if len(self.filters) > 1 else 0]
-        open_ = np.ones(self.trie.num_items, dtype=bool) if chosen is None else chosen.mask()
+        open_: np.ndarray = np.ones(self.trie.num_items, dtype=bool) if chosen is None else chosen.mask()
         if self.excluded is not None:
             open_[self.excluded[place]] = False
         most = self.bonuses[0 if self.shared else place]

@@ -65,7 +65,8 @@ class ItemPool:
             return np.empty(0, dtype=np.int64)
         labels = self.labels[self.items.node[self.items.prompt == prompt]].cpu().numpy()
         values, counts = np.unique(labels[labels >= 0], return_counts=True)
-        return values[counts >= self.most]
+        full: np.ndarray = values[counts >= self.most]
+        return full
 
     def thresholds(self, wanted: Tensor) -> Tensor:
         """Score of the last of `wanted [batch]` items, float32 `[batch]`; minus infinity where one lacks."""
