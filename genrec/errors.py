@@ -41,7 +41,7 @@ class GenRecError(Exception):
 
 def is_count(value: object, least: int = 1) -> bool:
     """Whether a value is a whole number of at least `least`; floats and truth values count nothing."""
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) >= least
+    return not isinstance(value, bool) and isinstance(value, numbers.Integral) and int(value) >= least
 
 
 def _rebuild(cls: type[GenRecError], problem: str, received: object, remedy: str | None) -> GenRecError:
