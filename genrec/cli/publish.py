@@ -58,10 +58,11 @@ def publish(
     Example: genrec publish outputs/quickstart/bundle you/quickstart --items titles --license mit
     """
     from genrec import hub
+    from genrec.artifacts import atomic_write_text
 
     if card is not None:
         text = hub.card_of(bundle, repo_id, items=items.value, license=license, dataset=dataset)
-        card.write_text(text, encoding="utf-8")
+        atomic_write_text(card, text)
         line(f"The card is in {card}; nothing was published.")
         return
     if catalog_only:

@@ -58,7 +58,9 @@ def prefer(recipe: Recipe, inputs: Inputs | None = None) -> StageResult:
             received="a bundle of an item-level generator",
             remedy="align a recipe with model.architecture=decoder",
         )
-    wanted = fingerprint([align_fingerprint(recipe, inputs), section, known.catalog.fingerprint()])
+    wanted = fingerprint(
+        [align_fingerprint(recipe, inputs), section, known.catalog.fingerprint(), recipe.evaluate]
+    )
     finished = folder / "finished.json"
     if finished.exists() and has_artifact(folder / "bundle", kind="bundle"):
         done = json.loads(finished.read_text(encoding="utf-8"))

@@ -64,6 +64,9 @@ def test_published_loaded_elsewhere_scored_and_decoded_without_genrec(
             assert done.returncode == 0, done.stderr
             return done.stdout
 
+        genrec("publish", str(quickstart.bundle), "me/quickstart", "--card", "new/card.md")
+        assert "me/quickstart" not in hub.repos  # a look, in a folder that is made for it
+        assert (tmp_path / "new" / "card.md").read_text(encoding="utf-8").startswith("---")
         shown = genrec("publish", str(quickstart.bundle), "me/quickstart", "--license", "mit")
         repo = hub.repos["me/quickstart"]
         assert repo.branches["main"] in shown

@@ -55,6 +55,10 @@ def test_a_bundle_learns_to_prefer_and_is_done_once(tmp_path: Path, more: list[s
     assert "validation NDCG@10" in result.message
     assert not result.skipped
     assert prefer(recipe).skipped
+    masked = Recipe.load(
+        "quickstart", [*SMALL, f"output_dir={tmp_path}", *more, "evaluate.mask_history=true"]
+    )
+    assert not prefer(masked).skipped  # its runs are others
     before, after = load_recommender(tmp_path / "bundle"), load_recommender(result.folder / "bundle")
     assert isinstance(before, GenerativeRecommender)
     assert isinstance(after, GenerativeRecommender)
