@@ -109,7 +109,7 @@ class TrieSearch:
                 self.best_open = self.best_open.maximum(pruned[:, 0])
             may_end = (
                 self.constraints.closes or self.levels.ends
-            )  # else it is not worth the wait for an answer
+            )  # else it is not worth waiting for an answer
             if not places.shape[1] or (may_end and not bool(alive.any())):
                 return None
             nodes = torch.where(alive, grown.child[places], -1)  # [batch, beams]
@@ -139,7 +139,7 @@ class TrieSearch:
     def _take_items(self, layer: Layer) -> None:
         """Whole items go to the pool: the best k of each prompt, or all where a limit chooses among them."""
         if self.constraints.limit is not None:
-            self._best_of_each(layer, 1)
+            self._see_numbers(layer)
             places = (layer.bound > NONE).nonzero()[:, 0]
         else:
             places, best = self._best_of_each(layer, self.k)
@@ -151,6 +151,10 @@ class TrieSearch:
         places, best = best_of_each(layer.bound, layer.counts, self.batch, width)
         self.broken |= best[:, :1].isnan().any(dim=1)
         return places, best
+
+    def _see_numbers(self, layer: Layer) -> None:
+        """Marks the prompts of which a score of a layer is no number."""
+        self.broken[layer.at(layer.bound.isnan().nonzero()[:, 0]).prompt] = True
 
     def _take_ended(self, layer: Layer) -> None:
         """IDs that end here go to the pool, if nothing else is to be scored behind them, and are closed."""
@@ -274,7 +278,7 @@ class TrieSearch:
             own = None if normalizers is None else normalizers[here]
             grown = self.walk.expand(level + 1, states[here], batch.node[here], batch.log_prob[here], own)
             layer = Layer(level + 1, grown, 1, rows[here], self.constraints, batch.prompt[here])
-            self.broken[layer.at(layer.bound.isnan().nonzero()[:, 0]).prompt] = True
+            self._see_numbers(layer)
             if level + 1 == self.walk.depth - 1:
                 self.pool.add(layer.at((layer.bound > NONE).nonzero()[:, 0]))
             else:

@@ -114,7 +114,7 @@ def explain(
             )
     row = int(catalog.rows([item_id])[0])
     tokens = catalog.tokens(item_id)
-    everywhere = np.array([i for i in range(len(catalog)) if catalog.item_ids[i] in catalog], dtype=np.int64)
+    everywhere = np.flatnonzero(catalog.active)
     all_words, all_names, total = _counts(catalog, items, everywhere)
     meanings = []
     members = everywhere

@@ -6,12 +6,12 @@ Does not know optimisers, models or searches.
 from genrec.tasks.attribute_texts import AttributeTexts
 from genrec.tasks.building import (
     LC_REC,
-    OPTION_TAKERS,
     P5,
     TaskInputs,
     TaskName,
     TaskOptions,
     build_tasks,
+    check_task,
 )
 from genrec.tasks.chat_endpoint import ChatEndpoint
 from genrec.tasks.dialogue import DialogueReply
@@ -49,7 +49,6 @@ from genrec.tasks.text_sources import PreferenceSource, QuerySource
 __all__ = [
     "IGNORED_LABEL",
     "LC_REC",
-    "OPTION_TAKERS",
     "P5",
     "AttributeTexts",
     "ChatEndpoint",
@@ -103,6 +102,7 @@ __all__ = [
     "Turn",
     "Untrusted",
     "build_tasks",
+    "check_task",
     "drawn_form",
     "held_out_rows",
     "judged_pairs",

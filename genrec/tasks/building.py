@@ -171,7 +171,7 @@ class _Workshop:
         return AttributeTexts(items.subset([item for item in items.item_ids if item not in hidden]))
 
     def task(self, name: TaskName, options: TaskOptions) -> Task:
-        _check(name, options)
+        check_task(name, options)
         inputs, catalog = self.inputs, self.inputs.catalog
         longest = {"max_history": inputs.max_history}
         limit = {} if options.max_characters is None else {"max_characters": options.max_characters}
@@ -223,7 +223,12 @@ class _Workshop:
         return self.inputs.preferences or self.attributes
 
 
-def _check(name: str, options: TaskOptions) -> None:
+def check_task(name: str, options: TaskOptions) -> None:
+    """Refuses a task that there is none of, or options that it does not take.
+
+    Raises:
+        ConfigError: Either.
+    """
     if name not in get_args(TaskName):
         near = difflib.get_close_matches(name, get_args(TaskName), n=1)
         raise ConfigError(
