@@ -263,11 +263,6 @@ class Catalog:
         return self.trie.num_items
 
     @cached_property
-    def active_ids(self) -> list[str]:
-        """Items that are not retired, in the order of their rows."""
-        return [self.item_ids[row] for row in np.flatnonzero(self.active)]
-
-    @cached_property
     def retired_ids(self) -> list[str]:
         """Items that are retired, in the order of their rows."""
         return [self.item_ids[row] for row in np.flatnonzero(~self.active)]

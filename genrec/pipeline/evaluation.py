@@ -111,7 +111,7 @@ def evaluate(recipe: Recipe, inputs: Inputs | None = None) -> StageResult:
     cases = answerable(split.test, recommender.catalog)
     evaluator = RetrievalEvaluator(
         cases,
-        item_ids=recommender.catalog.active_ids,
+        item_ids=offered(recommender.catalog),
         ks=section.ks,
         mask_history=section.mask_history,
         bootstrap=section.bootstrap,
@@ -158,6 +158,11 @@ def changed_data(recipe: Recipe, trained: Mapping[str, Any]) -> list[str]:
     return [f"{name} was {was!r} and is {value!r}" for name, (was, value) in pairs.items() if was != value]
 
 
+def offered(catalog: Catalog) -> list[str]:
+    """The items that may be named: all that are not retired."""
+    return [item for item in catalog.item_ids if item in catalog]
+
+
 def answerable(cases: Cases, catalog: Catalog) -> Cases:
     """The cases whose answer is not retired."""
     retired = set(catalog.retired_ids)
@@ -171,7 +176,7 @@ def shared_ids(catalog: Catalog) -> dict[str, str] | None:
     if native is None or native.shape[1] + 1 != catalog.codes.shape[1]:
         return None
     texts = ["-".join(map(str, row)) for row in native[catalog.active].tolist()]
-    return dict(zip(catalog.active_ids, texts, strict=True)) if len(set(texts)) < len(texts) else None
+    return dict(zip(offered(catalog), texts, strict=True)) if len(set(texts)) < len(texts) else None
 
 
 def run_folder(folder: Path, result: EvaluationResult) -> Path:
@@ -191,7 +196,7 @@ def rankers(
     recipe: Recipe, inputs: Inputs, recommender: GenerativeRecommender | ItemLevelRecommender
 ) -> list[Callable[[], Ranker]]:
     """The rows of the table, each made when its turn comes; choices are made on the validation cases."""
-    train, item_ids = inputs.split.train, recommender.catalog.active_ids
+    train, item_ids = inputs.split.train, offered(recommender.catalog)
 
     def generative() -> Ranker:
         if isinstance(recommender, ItemLevelRecommender):

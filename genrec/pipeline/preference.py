@@ -18,7 +18,7 @@ from genrec.config import fingerprint, to_mapping
 from genrec.errors import ConfigError
 from genrec.evaluation import RetrievalCallback, RetrievalEvaluator, write_run
 from genrec.pipeline.alignment import align_fingerprint, bundle_folder
-from genrec.pipeline.evaluation import answerable
+from genrec.pipeline.evaluation import answerable, offered
 from genrec.pipeline.inputs import Inputs, load_inputs
 from genrec.pipeline.stage import StageResult, write_resolved
 from genrec.recipe import Recipe
@@ -175,7 +175,7 @@ def _evaluator(
             cases = cases.sample(min(recipe.align.validation_users, len(cases)), seed=recipe.seed)
     return RetrievalEvaluator(
         answerable(cases, known.catalog),
-        item_ids=known.catalog.active_ids,
+        item_ids=offered(known.catalog),
         ks=(10,) if validation else section.ks,
         mask_history=section.mask_history,
         bootstrap=0 if validation else section.bootstrap,

@@ -177,7 +177,7 @@ def test_a_report_is_made_anew_when_what_it_says_may_have_changed_and_only_then(
 
     def popularity(recipe: Recipe, inputs: Inputs, recommender: Any) -> list[Any]:
         asked.append("ranked")
-        return [lambda: Popularity(inputs.split.train, recommender.catalog.active_ids)]
+        return [lambda: Popularity(inputs.split.train, stage.offered(recommender.catalog))]
 
     monkeypatch.setattr(stage, "load_recommender", lambda *_, **__: bundle)
     monkeypatch.setattr(stage, "rankers", popularity)
